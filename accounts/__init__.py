@@ -1,0 +1,1 @@
+"""Who: users, tenants, roles, API tokens, the secrets they keep, the audit trail."""

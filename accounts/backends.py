@@ -1,0 +1,6 @@
+"""Password check with a throttle."""
+from django.contrib.auth.backends import ModelBackend
+
+
+class ThrottledBackend(ModelBackend):
+    """Checks name and password."""

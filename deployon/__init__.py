@@ -1,0 +1,1 @@
+"""One service on many environments: services, rollouts and their targets."""

@@ -1,0 +1,142 @@
+"""Services and their versions, placements on environments, rollouts and their targets."""
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Tenant
+from inventory.models import Archive, Deployment, Environment
+from runs.models import Run
+
+
+class Service(models.Model):
+    """Something that is put on environments, known by name; what it is stands in its versions."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="services")
+    name = models.CharField(max_length=200)  # part of remote ids: letters, digits, - . _
+    description = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="service_name_per_tenant")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceVersion(models.Model):
+    """One content of a service: a blueprint archive that is pushed, or a blueprint already present at the sub-managers."""
+
+    class Source(models.TextChoices):
+        PUSHED = "pushed", "Uploaded here and pushed to each environment"
+        PRESENT = "present", "Already present at each environment"
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.CharField(max_length=8, choices=Source)
+    digest = models.CharField(max_length=64)  # of the archive; for "present": SHA-256 of "present:<remote id>"
+    archive = models.ForeignKey(Archive, null=True, on_delete=models.PROTECT, related_name="+")
+    remote_blueprint = models.CharField(max_length=256, blank=True)  # for "present"
+    main_file = models.CharField(max_length=256, default="blueprint.yaml")
+    inputs_schema = models.JSONField(default=dict)  # {name: {type, default, description, constraints, required, ...}}
+    capabilities = models.JSONField(default=list)  # names the blueprint exports
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["service", "number"], name="version_number_per_service"),
+            models.UniqueConstraint(fields=["service", "digest", "main_file"], name="version_content_per_service"),
+        ]
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"{self.service.name} v{self.number}"
+
+
+class Placement(models.Model):
+    """A service on an environment, lasting: what is wanted there, what is there."""
+
+    class State(models.TextChoices):
+        ABSENT = "absent", "Absent"
+        DEPLOYING = "deploying", "Deploying"
+        DEPLOYED = "deployed", "Deployed"
+        DIFFERS = "differs", "Differs"
+        FAILED = "failed", "Failed"
+        REMOVING = "removing", "Removing"
+
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="placements")
+    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="placements")
+    deployment = models.OneToOneField(Deployment, on_delete=models.PROTECT, related_name="placement")
+    desired_version = models.ForeignKey(ServiceVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    desired_inputs = models.JSONField(default=dict)
+    state = models.CharField(max_length=12, choices=State, default=State.ABSENT)
+    why = models.CharField(max_length=512, blank=True)
+    actual_digest = models.CharField(max_length=64, blank=True)
+    actual_inputs_hash = models.CharField(max_length=64, blank=True)
+    remote_blueprint = models.CharField(max_length=256, blank=True)
+    remote_deployment = models.CharField(max_length=256, blank=True)
+    remote_execution = models.CharField(max_length=64, blank=True)
+    capabilities = models.JSONField(default=dict)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["service", "environment"], name="service_once_per_environment")]
+
+    def __str__(self) -> str:
+        return f"{self.service}@{self.environment}"
+
+
+class Rollout(models.Model):
+    """One command over many environments: put a service there, or take it away. Its run is the parent of its targets' runs."""
+
+    class Action(models.TextChoices):
+        DEPLOY = "deploy", "Deploy"
+        UNINSTALL = "uninstall", "Uninstall"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="rollouts")
+    action = models.CharField(max_length=12, choices=Action, default=Action.DEPLOY)
+    version = models.ForeignKey(ServiceVersion, on_delete=models.PROTECT, related_name="rollouts")
+    inputs = models.JSONField(default=dict)
+    rules = models.JSONField(default=list)  # filter rules as given
+    digest = models.CharField(max_length=64)  # of the preview that was started
+    preview = models.JSONField()  # {"create": [...], "differs": [...], "stays": [...], "excluded": [...]} as shown
+    max_parallel = models.PositiveIntegerField(default=10)
+    failure_budget = models.PositiveIntegerField(null=True)
+    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="rollouts")  # of the latest attempt
+    idempotency_key = models.CharField(max_length=128, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.version} on {len(self.preview.get('create', []))} environments"
+
+
+class Target(models.Model):
+    """One environment in one rollout: what was to happen there and the run that does it."""
+
+    class Intent(models.TextChoices):
+        CREATE = "create", "Create"
+        DIFFERS = "differs", "Differs, left alone"
+        STAYS = "stays", "Already there"
+        REMOVE = "remove", "Remove"
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.CASCADE, related_name="targets")
+    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="targets")
+    placement = models.ForeignKey(Placement, null=True, on_delete=models.SET_NULL, related_name="targets")
+    intent = models.CharField(max_length=8, choices=Intent)
+    why = models.CharField(max_length=512, blank=True)  # for those left alone
+    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="targets")  # of the latest attempt
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rollout", "environment"], name="environment_once_per_rollout")]
+
+    def __str__(self) -> str:
+        return f"{self.environment} in rollout {self.rollout_id}"

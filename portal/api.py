@@ -1,0 +1,41 @@
+"""The router of /api/v1: each app lists its view sets in its `api.routes`."""
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import DefaultRouter
+
+import accounts.api
+import deployon.api
+import inventory.api
+import runs.api
+
+
+class Router(DefaultRouter):
+    """Collects the apps' routes; its root page lists them."""
+
+    include_format_suffixes = False
+
+
+router = Router()
+for app in (accounts.api, runs.api, inventory.api, deployon.api):
+    for prefix, viewset, basename in app.routes:
+        router.register(prefix, viewset, basename=basename)
+
+
+class Schema(SpectacularAPIView):
+    """OpenAPI 3 of /api/v1."""
+
+    needs = "installation.view"
+
+
+class Swagger(SpectacularSwaggerView):
+    """The schema as a page, from our own assets."""
+
+    needs = "installation.view"
+
+
+router.APIRootView.needs = "installation.view"  # type: ignore[attr-defined]
+urlpatterns = [
+    path("schema/", Schema.as_view(), name="schema"),
+    path("docs/", Swagger.as_view(url_name="schema"), name="swagger"),
+    path("", include(router.urls)),
+]

@@ -1,0 +1,42 @@
+"""Errors of /api/v1 as problem details (RFC 9457); v3.1 has error bodies of its own in orchestration."""
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """A reply {"type", "title", "status", "detail"[, "errors"]} or None for an error that nobody foresaw."""
+    if isinstance(error, ValidationError):
+        error = exceptions.ValidationError(detail=error.message_dict if hasattr(error, "error_dict") else error.messages)
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    code = getattr(error, "default_code", "error")
+    body: dict[str, Any] = {"type": "about:blank", "title": str(code).replace("_", " "), "status": response.status_code}
+    if isinstance(error, exceptions.ValidationError):
+        body["title"] = "invalid input"
+        body["errors"] = response.data
+        body["detail"] = first_message(response.data)
+    else:
+        body["detail"] = str(getattr(error, "detail", error))
+    if response.status_code == status.HTTP_401_UNAUTHORIZED:
+        body["detail"] += " Send `Authorization: Token ctok-...`, or sign in."
+    response.data = body
+    response.content_type = "application/problem+json"
+    return response
+
+
+def first_message(errors: Any) -> str:
+    """The first sentence found in nested validation errors, with the field before it."""
+    if isinstance(errors, dict):
+        for field, inner in errors.items():
+            message = first_message(inner)
+            return message if field == "non_field_errors" else f"{field}: {message}"
+    if isinstance(errors, list) and errors:
+        return first_message(errors[0])
+    return str(errors)

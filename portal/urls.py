@@ -1,0 +1,18 @@
+"""All addresses of the product."""
+from django.contrib import admin
+from django.urls import include, path
+
+from portal import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+    path("", include("accounts.urls")),
+    path("", include("runs.urls")),
+    path("", include("inventory.urls")),
+    path("", include("deployon.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("portal.api")),
+    path("api/v3.1/", include("orchestration.urls")),
+]

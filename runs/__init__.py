@@ -1,0 +1,1 @@
+"""The engine: plan -> run -> steps -> events; knows nothing of clusters or environments."""

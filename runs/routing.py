@@ -1,0 +1,4 @@
+"""Websocket addresses."""
+from typing import Any
+
+websocket_urlpatterns: list[Any] = []
