@@ -10,7 +10,9 @@ from enum import StrEnum
 from functools import cached_property
 
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
-_HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?", re.I)
+_HOST = re.compile(
+    r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?", re.I
+)
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -18,8 +20,8 @@ class TrustMode(StrEnum):
     """How the manager's certificate is judged."""
 
     SYSTEM = "system"
-    BUNDLE = "bundle"
-    PINNED = "pinned"
+    BUNDLE = "ca_bundle"
+    PINNED = "fingerprint"
     INSECURE = "insecure"
 
 
@@ -40,7 +42,9 @@ class Trust:
     def bundle(cls, pem: str) -> Trust:
         """Raises ValueError where the text holds no certificate."""
         if "-----BEGIN CERTIFICATE-----" not in pem:
-            raise ValueError("The CA bundle holds no certificate. Paste PEM text that begins with -----BEGIN CERTIFICATE-----.")
+            raise ValueError(
+                "The CA bundle holds no certificate. Paste PEM text that begins with -----BEGIN CERTIFICATE-----."
+            )
         return cls(TrustMode.BUNDLE, ca_bundle=pem)
 
     @classmethod
@@ -48,7 +52,9 @@ class Trust:
         """Accepts hex with or without colons and blanks; raises ValueError otherwise."""
         text = re.sub(r"[\s:]", "", fingerprint).lower().removeprefix("sha256")
         if not _HEX64.fullmatch(text):
-            raise ValueError("A SHA-256 fingerprint has 64 hexadecimal digits. Copy it whole from the manager's certificate.")
+            raise ValueError(
+                "A SHA-256 fingerprint has 64 hexadecimal digits. Copy it whole from the manager's certificate."
+            )
         return cls(TrustMode.PINNED, fingerprint=text)
 
     @classmethod
@@ -75,7 +81,9 @@ class Address:
         if not 1 <= self.port <= 65535:
             raise ValueError("The port is a number from 1 to 65535 (usually 443 for https, 80 for http).")
         if not self.tenant or not _HEADER_SAFE.fullmatch(self.tenant) or len(self.tenant) > 256:
-            raise ValueError("The tenant name has letters, digits, '-', '.' and '_'. Enter it as the manager spells it.")
+            raise ValueError(
+                "The tenant name has letters, digits, '-', '.' and '_'. Enter it as the manager spells it."
+            )
 
     @property
     def is_tls(self) -> bool:
@@ -118,7 +126,9 @@ class Credential:
         if bool(self.token) == bool(self.username):
             raise ValueError("A credential is either a token, or a user name with a password.")
         if self.token and not _HEADER_SAFE.fullmatch(self.token):
-            raise ValueError("The token holds characters that no token has (a line break, perhaps). Copy it again, whole.")
+            raise ValueError(
+                "The token holds characters that no token has (a line break, perhaps). Copy it again, whole."
+            )
         if self.username and (":" in self.username or not self.password):
             raise ValueError("A user name has no colon in it, and needs its password.")
 

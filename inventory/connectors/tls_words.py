@@ -41,9 +41,12 @@ def _explain_verification(error: ssl.SSLCertVerificationError, where: str, addre
             "issued for, or pin its fingerprint."
         )
     if code in (_SELF_SIGNED_LEAF, _SELF_SIGNED_ROOT, _NO_ISSUER, _NO_FIRST):
-        whose = "the CA bundle given" if address.trust.mode is TrustMode.BUNDLE else "the authorities this system trusts"
+        whose = (
+            "the CA bundle given" if address.trust.mode is TrustMode.BUNDLE else "the authorities this system trusts"
+        )
         return (
             f"The certificate of {where} was not issued by {whose}. Give the CA bundle of the manager, or compare its "
             "fingerprint there and pin it."
         )
-    return f"The certificate of {where} cannot be verified ({error.verify_message}). Give the right CA bundle, or pin its fingerprint."
+    why = error.verify_message
+    return f"The certificate of {where} cannot be verified ({why}). Give the right CA bundle, or pin its fingerprint."

@@ -12,7 +12,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -27,7 +27,16 @@ from inventory.connectors.policy import EndpointPolicy, Place, resolve
 from inventory.connectors.tls_words import explain_tls
 
 Body = bytes | BinaryIO | None
+SocketOptions = Iterable[tuple[int, int, int | bytes]]
 _BASE_HEADERS = {"User-Agent": "deployon", "Accept": "application/json"}
+
+
+class _TooLargeError(Exception):
+    """The reply passed its size limit."""
+
+
+_FAILURES = (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError, ValueError, _TooLargeError)
+"""All that sending and reading can raise, TLS and time-outs (both OSError) included."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,15 @@ class _CheckedMixin:
     places: tuple[Place, ...]
     connect_seconds: float
     deadline: Deadline
-    socket_options: Any
+    socket_options: SocketOptions | None
     sock: Any
 
     def _new_conn(self) -> socket.socket:
         return dial(self.places, min(self.connect_seconds, self.deadline.remaining()), self.socket_options or ())
 
-    def response_class(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> Any:
+    def response_class(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> _TimedResponse:
         return _TimedResponse(sock, self.deadline, method)
 
 
@@ -105,7 +116,7 @@ class _TlsConnection(_CheckedMixin, urllib3.connection.HTTPSConnection):  # type
     pass
 
 
-def dial(places: tuple[Place, ...], seconds: float, options: Any = ()) -> socket.socket:
+def dial(places: tuple[Place, ...], seconds: float, options: SocketOptions = ()) -> socket.socket:
     """A TCP connection to the first place that answers, within `seconds` in all; raises OSError of the last one tried."""
     end = time.monotonic() + seconds
     failure: OSError = TimeoutError("no time left to connect")
@@ -174,6 +185,7 @@ class Transport:
         self._deadline = Deadline()
         self._places: tuple[Place, ...] = ()
         self._connection: _PlainConnection | _TlsConnection | None = None
+        self._was_sent = False  # whether any byte of the present request may have left
 
     def close(self) -> None:
         """Let go of the connection; the transport may be used again."""
@@ -189,15 +201,14 @@ class Transport:
         is_kept = connection.sock is not None
         try:
             return self._exchange(connection, method, path, headers, body)
-        except (ConnectionError, http.client.RemoteDisconnected) as error:
-            if not is_kept or method != "GET":
-                raise self._lost(error, method, was_connected=is_kept or self._was_sent) from None
-        except Exception as error:
-            raise self._lost(error, method, was_connected=is_kept or self._was_sent) from None
+        except _FAILURES as error:
+            lost = self._lost(error, method)
+            if not (is_kept and method == "GET" and isinstance(error, ConnectionError)):
+                raise lost from None
         try:
             return self._exchange(connection, method, path, headers, body)
-        except Exception as error:
-            raise self._lost(error, method, was_connected=self._was_sent) from None
+        except _FAILURES as error:
+            raise self._lost(error, method) from None
 
     def _ready(self) -> _PlainConnection | _TlsConnection:
         if self._connection is None:
@@ -238,7 +249,6 @@ class Transport:
     ) -> Reply:
         self._was_sent = False
         if connection.sock is None:
-            connection.timeout = min(self._timeouts.connect, self._deadline.remaining())
             connection.connect()
         self._was_sent = True
         connection.sock.settimeout(self._deadline.remaining())
@@ -249,7 +259,7 @@ class Transport:
             )
         except (BrokenPipeError, ConnectionResetError):
             # A server may refuse a large body before it has read it all: what it said is better than "connection lost".
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(*_FAILURES):
                 return self._read(connection)
             raise
         return self._read(connection)
@@ -263,15 +273,12 @@ class Transport:
             raise _TooLargeError
         return Reply(response.status, response.headers, body)
 
-    _was_sent = False
-
-    def _lost(self, error: Exception, method: str, *, was_connected: bool) -> ManagerError:
+    def _lost(self, error: Exception, method: str) -> ManagerError:
         """The connection is of no further use; say in words what happened to it."""
         self.close()
+        was_connected = self._was_sent
         is_unknown = was_connected and method != "GET"
         where = self.address.where
-        if isinstance(error, ManagerError):
-            return error
         if isinstance(error, _TooLargeError):
             text = f"{where} sent a reply larger than {self._timeouts.max_reply_bytes} bytes; it was not read. Is this a manager?"
             return ManagerError(ErrorKind.BROKEN, text, is_unknown=is_unknown)
@@ -286,14 +293,12 @@ class Transport:
         )
 
 
-class _TooLargeError(Exception):
-    """The reply passed its size limit."""
-
-
 def explain_no_connection(error: Exception, where: str) -> str:
     """Why no TCP connection came to be, and what to do."""
     if isinstance(error, ConnectionRefusedError):
-        return f"{where} refuses connections: no manager listens there. Check the port, and that the manager is running."
+        return (
+            f"{where} refuses connections: no manager listens there. Check the port, and that the manager is running."
+        )
     if isinstance(error, TimeoutError):
         return f"{where} did not answer in time. Check the address, and that no firewall stands between this portal and it."
     if isinstance(error, ConnectionError):
@@ -304,7 +309,9 @@ def explain_no_connection(error: Exception, where: str) -> str:
 def _explain_lost(error: Exception, where: str) -> str:
     if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
         return f"{where} accepted the request but did not answer in time. It may be overloaded or hanging; look at the manager."
-    if isinstance(error, (http.client.BadStatusLine, http.client.LineTooLong)) and not isinstance(error, ConnectionError):
+    if isinstance(error, (http.client.BadStatusLine, http.client.LineTooLong)) and not isinstance(
+        error, ConnectionError
+    ):
         return f"{where} answered, but not in HTTP. Check the port and the protocol (http or https)."
     if _is_malformed(error):
         return f"{where} broke off in the middle of a reply. Try again; if it stays so, look at the manager or a proxy before it."

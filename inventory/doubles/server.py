@@ -1,0 +1,301 @@
+"""The double's socket: HTTP/1.1 by an asyncio protocol in a thread of its own, quick enough to stand in for 1,000 managers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote
+
+from inventory.connectors.address import Address, Credential, Trust
+from inventory.doubles.accounts import Account, Gate, error
+from inventory.doubles.answers import Answer, Answers, about, action_of, route
+from inventory.doubles.certificates import Authority, Certificate
+from inventory.doubles.faults import Fault, FaultKind
+from inventory.doubles.script import Script
+
+_PAGE = b"<!doctype html>\n<html lang=en><title>%s</title><h1>%s</h1></html>\n"
+_REASON = {200: "OK", 201: "CREATED", 204: "NO CONTENT", 302: "FOUND", 502: "Bad Gateway"}
+
+
+@lru_cache(maxsize=1)
+def default_authority() -> Authority:
+    """The authority that issues the doubles' certificates unless a test brings its own."""
+    return Authority()
+
+
+class ManagerDouble:
+    """A manager on a port of 127.0.0.1, http, or https with a `certificate`; a context manager. Tenants and accounts are added.
+
+    One double can be many targets: they differ by tenant and credential (`add_targets`). `requests` remembers the last
+    10,000 as (method, path, tenant); `faults` strike in order, the first that hits.
+    """
+
+    def __init__(
+        self,
+        certificate: Certificate | None = None,
+        *,
+        version: str = "7.1.0.dev1",
+        clock_skew: float = 0.0,
+        port: int = 0,
+    ) -> None:
+        self.certificate = certificate
+        self.version = version
+        self.clock_skew = clock_skew
+        self.port = port
+        self.script = Script()
+        self.faults: list[Fault] = []
+        self.requests: deque[tuple[str, str, str]] = deque(maxlen=10_000)
+        self.gate = Gate()
+        self._answers: dict[str, Answers] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="manager-double", daemon=True)
+        self._server: asyncio.AbstractServer | None = None
+        self._open: set[asyncio.Transport] = set()
+        self.add_account(Account("admin", "admin-password", {"default_tenant": "user"}, "sys_admin", "ctok-admin-0"))
+        self.add_account(Account("alice", "alice-password", {"acme": "user"}, "default", "ctok-alice-0123456789"))
+        self.add_account(Account("bob", "bob-password", {"acme": "viewer"}, "default", "ctok-bob-0123456789"))
+
+    @classmethod
+    def secure(cls, **options: Any) -> ManagerDouble:
+        """A double with a good certificate of the default authority."""
+        return cls(default_authority().issue(), **options)
+
+    def __enter__(self) -> ManagerDouble:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        context = self.certificate.server_context() if self.certificate else None
+        self._server = await self._loop.create_server(
+            lambda: _Wire(self), "127.0.0.1", self.port, ssl=context, backlog=2048
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for transport in list(self._open):
+            transport.abort()
+        await asyncio.sleep(0)
+
+    def close_connections(self) -> None:
+        """End every open connection, as a restart of the manager's web server does."""
+        done = threading.Event()
+
+        def end() -> None:
+            for transport in list(self._open):
+                transport.abort()
+            self._loop.call_soon(done.set)
+
+        self._loop.call_soon_threadsafe(end)
+        done.wait(10)
+
+    def add_account(self, account: Account) -> None:
+        """Let somebody in, and make the tenants they belong to."""
+        self.gate.add(account)
+
+    def add_targets(self, count: int, script: Script | None = None) -> list[tuple[Address, Credential]]:
+        """That many targets of this double, each with its own tenant and token; only while it listens."""
+        targets = []
+        for index in range(count):
+            tenant = f"t{index:04d}"
+            token = f"ctok-{tenant}-{secrets.token_hex(16)}"
+            self.add_account(Account(f"u-{tenant}", secrets.token_hex(8), {tenant: "user"}, token=token))
+            if script is not None:
+                self.answers(tenant).world.script = script
+            targets.append((self.address(tenant), Credential.by_token(token)))
+        return targets
+
+    def answers(self, tenant: str) -> Answers:
+        """What is kept for a tenant; give its `world.script` another plot if it needs one."""
+        found = self._answers.get(tenant)
+        if found is None:
+            found = self._answers[tenant] = Answers(tenant, self.script)
+        return found
+
+    def address(self, tenant: str = "acme", trust: Trust | None = None, endpoint: str = "127.0.0.1") -> Address:
+        """How a client reaches it."""
+        trust = trust or (Trust.bundle(default_authority().pem) if self.certificate else Trust.system())
+        return Address(endpoint, self.port, "https" if self.certificate else "http", tenant, trust)
+
+    def count(self, method: str, path: str = "/") -> int:
+        """How many requests with this method came to paths that begin so."""
+        return sum(1 for each in self.requests if each[0] == method and each[1].startswith(path))
+
+    def fault(self, method: str, path: str, tenant: str) -> Fault | None:
+        return next((fault for fault in self.faults if fault.hits(method, path, tenant)), None) if self.faults else None
+
+    def respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The honest answer to a request; `target` is the path with its query, after /api/v3.1."""
+        path, _, query_text = target.partition("?")
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        if method == "GET" and parts[0] == "ok":
+            return 200, "OK"
+        account = self.gate.enter(headers)
+        if not isinstance(account, Account):
+            return account
+        query = parse_qs(query_text, keep_blank_values=True) if query_text else {}
+        if method == "POST" and parts == ["tokens"]:
+            value = "ctok-" + secrets.token_hex(5) + "-" + secrets.token_hex(20)
+            return 200, {
+                "id": value.split("-")[1],
+                "value": value,
+                "username": account.username,
+                "expiration_date": None,
+            }
+        answer = about(account, method, parts, query, self.gate.tenants, self.version)
+        if answer is not None:
+            return answer
+        tenant = headers.get("tenant", "")
+        action, writes = action_of(method, parts)
+        refusal = self.gate.enter_tenant(account, tenant, action, writes=writes)
+        if refusal is not None:
+            return refusal
+        answer = route(self.answers(tenant), method, parts, query, body, lambda: json.loads(body or b"{}"))
+        if answer is None:
+            return 404, _PAGE % (b"404 Not Found", b"Not Found")
+        included = query.get("_include")
+        if (
+            included
+            and answer[0] == 200
+            and method == "GET"
+            and isinstance(answer[1], dict)
+            and "items" not in answer[1]
+        ):
+            wanted = set(included[0].split(","))
+            return 200, {key: value for key, value in answer[1].items() if key in wanted}
+        return answer
+
+
+class _Wire(asyncio.Protocol):
+    """One connection to the double."""
+
+    def __init__(self, double: ManagerDouble) -> None:
+        self._double = double
+        self._buffer = b""
+        self._transport: asyncio.Transport
+        self._is_stuck = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._double._open.add(self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._double._open.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        while not self._is_stuck:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            lines = self._buffer[:end].decode("latin-1").split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+            length = int(headers.get("content-length", 0))
+            if len(self._buffer) < end + 4 + length:
+                return
+            body = self._buffer[end + 4 : end + 4 + length]
+            self._buffer = self._buffer[end + 4 + length :]
+            method, target, _ = lines[0].split(" ", 2)
+            self._handle(method, target.removeprefix("/api/v3.1"), headers, body)
+
+    def _handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
+        double = self._double
+        tenant = headers.get("tenant", "")
+        double.requests.append((method, target, tenant))
+        fault = double.fault(method, target, tenant)
+        if fault is not None:
+            self._strike(fault, lambda: double.respond(method, target, headers, body))
+        else:
+            self._send(*double.respond(method, target, headers, body))
+
+    def _send(self, status: int, content: Any, extra: str = "") -> None:
+        self._transport.write(self._render(status, content, extra))
+
+    def _render(self, status: int, content: Any, extra: str = "") -> bytes:
+        is_page = isinstance(content, bytes)
+        body = content if is_page else b"" if content is None else json.dumps(content).encode() + b"\n"
+        kind = "text/html; charset=utf-8" if is_page else "application/json"
+        date = formatdate(time.time() + self._double.clock_skew, usegmt=True)
+        length = "" if status == 204 else f"Content-Length: {len(body)}\r\n"
+        head = f"HTTP/1.1 {status} {_REASON.get(status, 'X')}\r\nDate: {date}\r\nContent-Type: {kind}\r\n{length}{extra}\r\n"
+        return head.encode("latin-1") + body
+
+    def _strike(self, fault: Fault, respond: Callable[[], Answer]) -> None:
+        """Do what the fault says; what is not listed here is a plain wrong answer."""
+        kind = fault.kind
+        if kind in (FaultKind.LOST_AFTER_WRITE, FaultKind.ERROR_AFTER_WRITE):
+            respond()
+        if kind is FaultKind.HANG:
+            self._is_stuck = True
+        elif kind in (FaultKind.RESET, FaultKind.LOST_AFTER_WRITE):
+            self._transport.abort()
+        elif kind is FaultKind.SLOW:
+            self._double._loop.call_later(fault.seconds, lambda: self._send(*respond()))
+        elif kind is FaultKind.DRIP:
+            self._is_stuck = True
+            self._drip(self._render(*respond()), 0)
+        elif kind is FaultKind.HALF_REPLY:
+            whole = self._render(*respond())
+            self._transport.write(whole[:-3])
+            self._transport.close()
+        elif kind is FaultKind.NOT_HTTP:
+            self._transport.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+            self._transport.close()
+        elif kind is FaultKind.HUGE:
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+            self._transport.write(b"[" + b'"more",' * 20_000_000)
+        elif kind is FaultKind.REDIRECT:
+            self._send(302, _PAGE % (b"Found", b"Found"), "Location: http://elsewhere.example/\r\n")
+        else:
+            self._send(*_WRONG[kind])
+
+    def _drip(self, rest: bytes, at: int) -> None:
+        if at < len(rest) and not self._transport.is_closing():
+            self._transport.write(rest[at : at + 1])
+            self._double._loop.call_later(0.05, self._drip, rest, at + 1)
+
+
+_WRONG: dict[FaultKind, Answer] = {
+    FaultKind.HTML: (200, _PAGE % (b"Log in", b"Log in")),
+    FaultKind.BAD_GATEWAY: (502, _PAGE % (b"502 Bad Gateway", b"502 Bad Gateway")),
+    FaultKind.MAINTENANCE: error(
+        503,
+        "maintenance_mode_active",
+        "Your request was rejected since Cloudify Manager is currently in maintenance mode",
+    ),
+    FaultKind.ERROR: error(
+        500, "internal_server_error", "Internal error occurred in manager REST server - KeyError: 'x'"
+    ),
+    FaultKind.ERROR_AFTER_WRITE: error(500, "internal_server_error", "Timed out waiting for the workflow to complete"),
+    FaultKind.UNAUTHORIZED: error(401, "unauthorized_error", "User unauthorized: Token is expired"),
+    FaultKind.FORBIDDEN: error(403, "forbidden_error", "Authorization failed: tenant not provided"),
+    FaultKind.WRONG_SHAPE: (200, {"hello": ["world"]}),
+}
+
+
+def refused_port() -> int:
+    """A port of 127.0.0.1 at which nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
