@@ -1,11 +1,61 @@
-"""What every page needs: navigation, current tenant, counts."""
+"""What every page shows around its content: navigation, tenant, the rollout at work."""
 from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.roles import tenants_of
+from deployon.models import Rollout
+from runs.states import ACTIVE_RUN_STATES
+
+# (label, icon, name of the address, first part of addresses that belong to it)
+NAVIGATION = (
+    ("Overview", "layout-dashboard", "overview", ""),
+    ("Environments", "server-2", "environments", "environments"),
+    ("Rollouts", "rocket", "rollouts", "rollouts"),
+    ("Services", "box", "services", "services"),
+    ("Runs", "player-play", "runs", "runs"),
+)
+GOVERN = (
+    ("Secrets", "lock", "secrets", "secrets"),
+    ("Sites", "map-pin", "sites", "sites"),
+    ("Audit", "history", "audit", "audit"),
+    ("Tenants", "building", "tenants", "tenants"),
+    ("Admin", "settings", "admin:index", "admin"),
+)
+ADMIN_ONLY = {"tenants", "admin"}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Variables of templates/base.html."""
-    return {"tenant": getattr(request, "tenant", None), "csp_nonce": getattr(request, "csp_nonce", "")}
+    """Variables of templates/base.html; nothing is asked of the database for a visitor."""
+    tenant = getattr(request, "tenant", None)
+    shown: dict[str, Any] = {"tenant": tenant, "csp_nonce": getattr(request, "csp_nonce", "")}
+    if not isinstance(request.user, User) or getattr(request, "htmx", False):
+        return shown
+    place = request.path.strip("/").split("/")[0]
+    is_admin = request.user.is_sys_admin
+    rollout = None
+    if tenant is not None:
+        at_work = Rollout.objects.filter(tenant=tenant, run__state__in=ACTIVE_RUN_STATES)
+        rollout = at_work.select_related("version__service").order_by("-id").first()
+    return shown | {
+        "navigation": [item(place, *row) for row in NAVIGATION],
+        "govern": [item(place, *row) for row in GOVERN if is_admin or row[3] not in ADMIN_ONLY],
+        "tenants": tenants_of(request.user),
+        "installation": f"{settings.NODE_NAME}, {settings.DEPLOYON_MODE}",
+        "running_rollout": rollout
+        and {"url": reverse("rollout", args=[rollout.pk]), "title": f"R-{rollout.pk} {rollout.version.service.name}"},
+    }
+
+
+def item(place: str, label: str, icon: str, name: str, first: str) -> dict[str, Any]:
+    """One entry of the rail."""
+    try:
+        url = reverse(name)
+    except Exception:  # TEMPORARY while pages are being added
+        url = "#"
+    return {"label": label, "icon": icon, "url": url, "is_current": place == first}

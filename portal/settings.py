@@ -222,6 +222,7 @@ else:
 ENDPOINT_NETWORKS = env.list("ENDPOINT_NETWORKS", default=[])  # networks allowed although the default policy refuses them
 
 # --- running blueprints ----------------------------------------------------------------------------------------------
+BLUEPRINT_READER = "orchestration.reading.read_blueprint"  # who parses an archive for inventory.blueprints
 RUNNER_PYTHON = env.str("RUNNER_PYTHON", default=str(BASE_DIR / ".venv-runner" / "bin" / "python"))
 RUNNER_SANDBOX = env.str("RUNNER_SANDBOX", default="auto")  # auto | uid | namespace | none
 RUNNER_UID = env.int("RUNNER_UID", default=61234)

@@ -1,0 +1,134 @@
+"""Words, shapes and times of pages: one place, so that a state looks the same everywhere."""
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+# state -> class of the style sheet; the glyph has the same name but for these two
+LOOKS = {
+    "ready": "ok", "deployed": "ok", "succeeded": "ok", "passed": "ok", "uploaded": "ok", "terminated": "ok", "good": "ok",
+    "active": "ok", "stays": "ok", "accepted": "ok",
+    "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
+    "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
+    "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
+    "cancelling": "run", "parsing": "run",
+    "maintenance": "hold", "paused": "hold", "held": "hold",
+    "pending": "wait", "not_tried": "wait", "absent": "wait", "queued": "wait", "create": "wait", "remove": "wait",
+    "unknown": "idle", "inactive": "idle",
+    "cancelled": "skipd", "skipped": "skipd", "excluded": "skipd",
+}  # fmt: skip
+GLYPHS = {"skipd": "skip"}
+WORDS = {
+    "succeeded": "Succeeded", "not_tried": "Not tried", "requires_attention": "Needs attention", "in_progress": "In progress",
+    "warned": "Warning", "stays": "Left as is", "terminated": "Completed", "held": "Held", "pending": "Waiting to start",
+}  # fmt: skip
+
+
+@register.filter
+def look(state: str) -> str:
+    """Class of the style sheet for a state word."""
+    return LOOKS.get(str(state), "idle")
+
+
+@register.filter
+def word(state: str) -> str:
+    """The state as people read it."""
+    text = str(state)
+    return WORDS.get(text, text.replace("_", " ").capitalize())
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A decorative icon."""
+    return format_html('<svg class="i" aria-hidden="true"><use href="{}#i-{}"/></svg>', static("sprite.svg"), name)
+
+
+@register.simple_tag
+def glyph(state: str, size: str = "", label: str = "") -> SafeString:
+    """The silhouette of a state; `label` only where no word stands beside it."""
+    kind = LOOKS.get(state, state)
+    shape = GLYPHS.get(kind, kind)
+    spin = "spin" if kind == "run" else ""
+    hidden = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    return format_html(
+        '<svg class="g {} {} {}" viewBox="0 0 16 16" {}><use href="{}#s-{}"/></svg>',
+        kind, size, spin, hidden, static("sprite.svg"), shape,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def state(value: str, why: str = "", since: datetime.datetime | None = None) -> SafeString:
+    """Glyph, word, since when, cause."""
+    moment = format_html("&nbsp;since {}", ago(since)) if since else SafeString("")
+    cause = format_html('<span class="why" title="{}">{}</span>', why, why) if why else SafeString("")
+    return format_html(
+        '<span class="st {}">{}<b>{}</b>{}{}</span>', look(value), glyph(str(value)), word(value), moment, cause
+    )
+
+
+@register.filter
+def ago(moment: datetime.datetime | None) -> SafeString:
+    """Relative time with the absolute UTC behind it; past one day the date itself."""
+    if moment is None:
+        return SafeString("")
+    absolute = moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), absolute, spoken(moment))
+
+
+def spoken(moment: datetime.datetime) -> str:
+    """"12 s ago", "in 3 h", "14 Feb 2027"."""
+    seconds = (timezone.now() - moment).total_seconds()
+    if abs(seconds) >= 86400:
+        return f"{moment.astimezone(datetime.UTC):%-d %b %Y}"
+    size = abs(seconds)
+    text = f"{size:.0f} s" if size < 90 else f"{size / 60:.0f} min" if size < 5400 else f"{size / 3600:.0f} h"
+    if size < 2:
+        return "just now"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+@register.filter
+def seconds_between(start: datetime.datetime | None, end: datetime.datetime | None) -> str:
+    """"12.3 s" or "3 min 4 s"; "" while nothing began."""
+    if start is None:
+        return ""
+    total = ((end or timezone.now()) - start).total_seconds()
+    return f"{total:.1f} s" if total < 90 else f"{total // 60:.0f} min {total % 60:.0f} s"
+
+
+@register.filter
+def four(digest: str) -> str:
+    """First twelve of a digest in groups of four."""
+    short = str(digest)[:12]
+    return " ".join(short[start : start + 4] for start in range(0, len(short), 4))
+
+
+@register.filter
+def share(part: int, whole: int) -> str:
+    """Percent for a bar, as CSS likes it."""
+    return f"{100 * part / whole:.2f}%" if whole else "0%"
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: str) -> Any:
+    """mapping[key] or None."""
+    return mapping.get(key) if mapping else None
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The present query string with changes; None removes a key."""
+    values = context["request"].GET.copy()
+    for key, value in changes.items():
+        values.pop(key, None)
+        if value not in (None, ""):
+            values[key] = value
+    return "?" + values.urlencode()

@@ -1,0 +1,73 @@
+/* Small manners of every page: theme, "/" to search, copy buttons, selects that submit, confirmations. The live tail is in live.js. */
+(function () {
+  "use strict";
+  const root = document.documentElement;
+
+  document.addEventListener("click", (event) => {
+    const theme = event.target.closest("[data-theme-toggle]");
+    if (theme) {
+      const next = root.dataset.bsTheme === "dark" ? "light" : "dark";
+      root.dataset.bsTheme = next;
+      try { localStorage.setItem("on-theme", next); } catch (error) { /* private window: the choice lasts for this page */ }
+      document.dispatchEvent(new Event("on:theme"));
+    }
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.setAttribute("aria-label", "Copied"); copy.classList.add("done"); });
+    }
+    const opener = event.target.closest("[data-dialog]");
+    if (opener) {
+      const dialog = document.getElementById(opener.dataset.dialog);
+      dialog.showModal();
+      const calm = dialog.querySelector("[data-cancel]");
+      if (calm) calm.focus();
+    }
+    if (event.target.closest("[data-cancel]")) event.target.closest("dialog").close();
+    if (event.target.closest("[aria-disabled=true]")) event.preventDefault();
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+    if (event.target.matches("[data-shows]")) showParts(event.target);
+    if (event.target.matches("[data-select-all]")) {
+      document.querySelectorAll("input[name=selected]").forEach((box) => { box.checked = event.target.checked; });
+    }
+    if (event.target.matches("[data-select-all], input[name=selected]")) countSelected();
+  });
+
+  /* Parts of a form that only hold for one choice: <div data-part="token"> for <input data-shows value="token">. */
+  function showParts(control) {
+    const group = control.closest("[data-choice]");
+    if (!group) return;
+    const chosen = group.querySelector("[data-shows]:checked") || group.querySelector("select[data-shows]");
+    group.querySelectorAll("[data-part]").forEach((part) => {
+      part.hidden = !part.dataset.part.split(" ").includes(chosen ? chosen.value : "");
+    });
+  }
+  document.querySelectorAll("[data-shows]").forEach((control) => showParts(control));
+
+  function countSelected() {
+    const boxes = [...document.querySelectorAll("input[name=selected]")];
+    const chosen = boxes.filter((box) => box.checked).length;
+    document.querySelectorAll("[data-selected]").forEach((part) => { part.hidden = chosen === 0; });
+    document.querySelectorAll("[data-count]").forEach((part) => { part.textContent = chosen; });
+    const all = document.querySelector("[data-select-all]");
+    if (all) { all.checked = chosen === boxes.length && chosen > 0; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+    boxes.forEach((box) => { const row = box.closest("tr"); if (row) row.setAttribute("aria-selected", box.checked ? "true" : "false"); });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const typing = /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
+    if (event.key === "/" && !typing) {
+      const search = document.getElementById("q");
+      if (search) { event.preventDefault(); search.focus(); }
+    }
+    if (event.key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; });
+  });
+  document.addEventListener("click", (event) => {
+    document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+  });
+
+  const clock = document.querySelector(".clock");
+  if (clock) setInterval(() => { clock.textContent = new Date().toISOString().slice(11, 16) + " UTC"; }, 10000);
+})();
