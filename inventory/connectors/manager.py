@@ -212,6 +212,10 @@ class ManagerClient:
 
     # How it is said
 
+    def refuse(self, reply: Reply) -> ManagerError:
+        """The error that a raw answer amounts to."""
+        return refusal(reply, self.address, self.credential, is_write=False)
+
     def _get(self, path: str, read: Callable[[Any], T]) -> T:
         return self._read(self._request("GET", path, self._json_headers), read)
 

@@ -175,7 +175,7 @@ def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 class Transport:
-    """One kept connection to one address, for one thread at a time. The name is resolved and checked once, at the first use."""
+    """One kept connection to one address, for one thread at a time. The name is resolved and checked when it connects."""
 
     def __init__(self, address: Address, policy: EndpointPolicy, timeouts: Timeouts | None = None) -> None:
         self.address = address
@@ -206,7 +206,7 @@ class Transport:
             if not (is_kept and method == "GET" and isinstance(error, ConnectionError)):
                 raise lost from None
         try:
-            return self._exchange(connection, method, path, headers, body)
+            return self._exchange(self._ready(), method, path, headers, body)
         except _FAILURES as error:
             raise self._lost(error, method) from None
 
@@ -274,8 +274,9 @@ class Transport:
         return Reply(response.status, response.headers, body)
 
     def _lost(self, error: Exception, method: str) -> ManagerError:
-        """The connection is of no further use; say in words what happened to it."""
+        """The connection is of no further use, nor what its name led to; say in words what happened."""
         self.close()
+        self._connection, self._places = None, ()
         was_connected = self._was_sent
         is_unknown = was_connected and method != "GET"
         where = self.address.where

@@ -1,0 +1,314 @@
+"""The connection ladder: how far this portal gets with a remote manager, rung by rung, each failure with its remedy."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from inventory.connectors.address import Address, Credential, Timeouts, TrustMode
+from inventory.connectors.certificate import Peer, shake_hands
+from inventory.connectors.errors import ErrorKind, ManagerError
+from inventory.connectors.manager import ManagerClient
+from inventory.connectors.policy import EndpointPolicy, Place, resolve
+from inventory.connectors.replies import Version
+from inventory.connectors.transport import dial, explain_no_connection
+
+OLDEST_VERSION, NEWEST_MAJOR = (5, 1), 7
+SUFFICIENT_ROLES = frozenset(("user", "manager", "sys_admin"))
+KNOWN_ROLES = SUFFICIENT_ROLES | {"operations", "viewer", "default"}
+EXPIRY_WARNING = timedelta(days=30)
+SKEW_WARNING_SECONDS = 60
+
+
+class RungState(StrEnum):
+    """How a rung ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNED = "warned"
+    NOT_TRIED = "not_tried"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the climb. `detail` says what was found, `remedy` what to do about it (empty where there is nothing to do)."""
+
+    key: str
+    title: str
+    state: RungState
+    detail: str = ""
+    milliseconds: int = 0
+    remedy: str = ""
+
+
+TITLES = {
+    "name": "Name resolved",
+    "tcp": "TCP connection",
+    "tls": "TLS",
+    "http": "HTTP",
+    "version": "Version",
+    "credential": "Credential accepted",
+    "tenant": "Tenant visible",
+    "role": "Role sufficient",
+}
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A whole climb. `fingerprint` is AB:CD:...; it and the expiry are known even where the certificate was not accepted."""
+
+    rungs: tuple[Rung, ...]
+    fingerprint: str = ""
+    certificate_expires_at: datetime | None = None
+    version: str = ""
+    edition: str = ""
+    error_kind: ErrorKind | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the portal may work there; warnings do not stand in the way."""
+        return self.failed_rung is None
+
+    @property
+    def failed_rung(self) -> Rung | None:
+        return next((rung for rung in self.rungs if rung.state is RungState.FAILED), None)
+
+    @property
+    def warnings(self) -> tuple[Rung, ...]:
+        return tuple(rung for rung in self.rungs if rung.state is RungState.WARNED)
+
+    @property
+    def milliseconds(self) -> int:
+        return sum(rung.milliseconds for rung in self.rungs)
+
+
+def climb(address: Address, credential: Credential, policy: EndpointPolicy, timeouts: Timeouts | None = None) -> Climb:
+    """Climb the whole ladder; stops at the first failure, the rungs above it are not tried."""
+    climber = Climber(address, credential, policy, timeouts)
+    for _ in climber.rungs():
+        pass
+    return climber.result
+
+
+def climb_iter(
+    address: Address, credential: Credential, policy: EndpointPolicy, timeouts: Timeouts | None = None
+) -> Iterator[Rung]:
+    """The same, rung by rung as they are known; use a `Climber` where the result is wanted as well."""
+    yield from Climber(address, credential, policy, timeouts).rungs()
+
+
+@dataclass
+class _Finding:
+    """What a rung found, before it is timed and titled."""
+
+    detail: str
+    remedies: list[str] = field(default_factory=list)
+
+
+class Climber:
+    """One climb under way: iterate `rungs()`, then read `result`."""
+
+    def __init__(
+        self, address: Address, credential: Credential, policy: EndpointPolicy, timeouts: Timeouts | None = None
+    ) -> None:
+        self._address = address
+        self._policy = policy
+        self._timeouts = timeouts or Timeouts(connect=5.0, read=10.0)
+        self._client = ManagerClient(address, credential, policy, self._timeouts)
+        self._rungs: list[Rung] = []
+        self._places: tuple[Place, ...] = ()
+        self._peer: Peer | None = None
+        self._version: Version | None = None
+        self._refused: ManagerError | None = None
+        self._error_kind: ErrorKind | None = None
+
+    @property
+    def result(self) -> Climb:
+        peer, version = self._peer, self._version
+        return Climb(
+            tuple(self._rungs),
+            fingerprint=peer.fingerprint if peer else "",
+            certificate_expires_at=peer.expires_at if peer else None,
+            version=version.version if version else "",
+            edition=version.edition if version else "",
+            error_kind=self._error_kind,
+        )
+
+    def rungs(self) -> Iterator[Rung]:
+        """Each rung as soon as it is known."""
+        steps: dict[str, Callable[[], _Finding]] = {
+            "name": self._resolve,
+            "tcp": self._connect,
+            "tls": self._secure,
+            "http": self._speak,
+            "version": self._ask_version,
+            "credential": self._present_credential,
+            "tenant": self._enter_tenant,
+            "role": self._weigh_role,
+        }
+        has_failed = False
+        with self._client:
+            for key, step in steps.items():
+                if has_failed:
+                    rung = Rung(key, TITLES[key], RungState.NOT_TRIED)
+                elif key == "tls" and not self._address.is_tls:
+                    rung = Rung(key, TITLES[key], RungState.NOT_TRIED, "The protocol is http, which has none.")
+                else:
+                    rung = self._try(key, step)
+                has_failed = has_failed or rung.state is RungState.FAILED
+                self._rungs.append(rung)
+                yield rung
+
+    def _try(self, key: str, step: Callable[[], _Finding]) -> Rung:
+        began = time.monotonic()
+        try:
+            found = step()
+        except ManagerError as error:
+            self._error_kind = error.kind
+            detail, remedy = _split(error.message)
+            return Rung(key, TITLES[key], RungState.FAILED, detail, _since(began), remedy)
+        state = RungState.WARNED if found.remedies else RungState.PASSED
+        return Rung(key, TITLES[key], state, found.detail, _since(began), " ".join(found.remedies))
+
+    def _resolve(self) -> _Finding:
+        self._places = resolve(self._address.endpoint, self._address.port, self._policy)
+        return _Finding(", ".join(dict.fromkeys(place.ip for place in self._places)))
+
+    def _connect(self) -> _Finding:
+        try:
+            sock = dial(self._places, self._timeouts.connect)
+        except OSError as error:
+            raise ManagerError(ErrorKind.UNREACHABLE, explain_no_connection(error, self._address.where)) from None
+        with sock:
+            return _Finding(f"{sock.getpeername()[0]} port {self._address.port} answers.")
+
+    def _secure(self) -> _Finding:
+        self._peer, refusal = shake_hands(self._address, self._places, self._timeouts.connect)
+        if refusal is not None:
+            raise refusal
+        peer = self._peer
+        if peer is None:
+            raise ManagerError(
+                ErrorKind.BROKEN, f"{self._address.where} showed no certificate. Check its TLS settings."
+            )
+        found = _Finding(
+            f"{peer.tls_version}, certificate of {peer.issuer}, valid until {peer.expires_at:%Y-%m-%d}, "
+            f"SHA-256 {peer.fingerprint}."
+        )
+        left = peer.expires_at - datetime.now(UTC)
+        if left < timedelta(0):
+            found.remedies.append("The certificate has expired. Renew it at the manager.")
+        elif left < EXPIRY_WARNING:
+            found.remedies.append(f"The certificate expires in {left.days} days. Renew it at the manager before then.")
+        if self._address.trust.mode is TrustMode.INSECURE:
+            found.remedies.append(
+                "The certificate is not verified, so anybody in between can read and change what is sent. Pin this "
+                "fingerprint after comparing it at the manager."
+            )
+        return found
+
+    def _speak(self) -> _Finding:
+        reply = self._client.ok()
+        if reply.status in (429, 502, 503, 504) or 300 <= reply.status < 400:
+            raise self._client.refuse(reply)
+        found = _Finding(f"Answers in HTTP (status {reply.status} for /api/v3.1/ok).")
+        if not self._address.is_tls:
+            found.remedies.append(
+                "Plain http: the credential and every secret cross the network in clear text. Use https at the manager."
+            )
+        skew = _skew(reply.headers.get("Date", ""))
+        if skew is not None and abs(skew) > SKEW_WARNING_SECONDS:
+            found.detail += f" Its clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours."
+            found.remedies.append("Set both clocks by NTP: tokens, certificates and logs depend on the time.")
+        return found
+
+    def _ask_version(self) -> _Finding:
+        try:
+            self._version = self._client.version()
+        except ManagerError as error:
+            if error.status != 401:
+                raise
+            self._refused = error  # not asked a second time: repeated failures lock accounts
+            return _Finding("Not known yet.", ["A manager tells its version only to an account that it accepts."])
+        return self._judge_version(self._version)
+
+    def _judge_version(self, version: Version) -> _Finding:
+        text = f"{version.version} ({version.edition})" if version.edition else version.version
+        numbers = version.numbers
+        supported = f"{OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} to {NEWEST_MAJOR}.x"
+        if numbers is None:
+            return _Finding(
+                text, [f"This version cannot be judged; supported are {supported}. Try with one service first."]
+            )
+        if numbers < OLDEST_VERSION:
+            raise ManagerError(
+                ErrorKind.INPUT,
+                f"The manager's version {text} is too old; supported are {supported}. Update the manager.",
+            )
+        if numbers[0] > NEWEST_MAJOR:
+            return _Finding(text, [f"Newer than what was tried ({supported}). Try with one service first."])
+        return _Finding(text)
+
+    def _present_credential(self) -> _Finding:
+        if self._refused is not None:
+            raise self._refused
+        self._whoami = self._client.whoami()
+        return _Finding(f"We are {self._whoami.username} there.")
+
+    def _enter_tenant(self) -> _Finding:
+        try:
+            count = self._client.count_deployments()
+        except ManagerError as error:
+            if error.error_code == "no_such_include_field_error":
+                raise ManagerError(
+                    ErrorKind.INPUT, "This manager knows no labels on deployments, which the portal needs. Update it."
+                ) from None
+            raise
+        return _Finding(f"{self._address.tenant}, with {count} deployment{'' if count == 1 else 's'}.")
+
+    def _weigh_role(self) -> _Finding:
+        tenant = self._address.tenant
+        roles = self._whoami.roles_in(tenant)
+        if self._whoami.system_roles & SUFFICIENT_ROLES:
+            return _Finding(f"{', '.join(sorted(self._whoami.system_roles & SUFFICIENT_ROLES))}, everywhere.")
+        if roles is None:
+            return _Finding(
+                "The manager does not tell our roles.",
+                [f"Make sure that the account has the role user or manager in tenant {tenant}; nothing was tried out."],
+            )
+        if roles & SUFFICIENT_ROLES:
+            return _Finding(f"{', '.join(sorted(roles & SUFFICIENT_ROLES))} in {tenant}.")
+        names = ", ".join(sorted(roles - {"default"})) or "no role"
+        if roles - KNOWN_ROLES:
+            return _Finding(
+                f"{names} in {tenant}.",
+                ["This role is not a standard one; it must allow blueprint uploads and deployments."],
+            )
+        raise ManagerError(
+            ErrorKind.CREDENTIAL,
+            f"The account has {names} in tenant {tenant}, too little to upload blueprints and create deployments. Give it "
+            "the role user or manager in that tenant.",
+        )
+
+
+def _split(message: str) -> tuple[str, str]:
+    """(what happened, what to do) of an error's words: the first sentence, and the others."""
+    first, gap, rest = re.sub(r"\s+", " ", message).partition(". ")
+    return (first + "." if gap else first), rest
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _skew(date: str) -> float | None:
+    """Seconds by which the other clock is ahead, from a Date header; None where there is none."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
