@@ -1,0 +1,230 @@
+"""The short jobs of a child: parse a blueprint, prepare a deployment, evaluate functions; nothing here runs a script."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import dsl_parser.utils
+import yaml
+from dsl_parser import exceptions, functions
+from dsl_parser import tasks as parser_tasks
+from dsl_parser.framework import parser as framework_parser
+
+from .checks import check_plan
+from .output import cut
+from .resolver import FolderResolver, read_limited
+from .wire import Channel, MissingError
+
+MESSAGE_LIMIT = 1_000
+NO_LINE = None
+
+
+class Problem(Exception):
+    """What is wrong with a blueprint or its inputs, for a person."""
+
+    def __init__(self, kind: str, message: str, code: int | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.value = {"kind": kind, "message": message, "code": code, "line": line}
+
+
+KINDS: tuple[tuple[type[BaseException], str], ...] = (
+    (exceptions.MissingRequiredInputError, "missing_input"),
+    (exceptions.UnknownInputError, "unknown_input"),
+    (exceptions.ConstraintException, "constraint"),
+    (exceptions.UnknownSecretError, "unknown_secret"),
+    (exceptions.UnsupportedGetSecretError, "unknown_secret"),
+    (exceptions.FunctionEvaluationError, "function"),
+    (exceptions.EvaluationRecursionLimitReached, "function"),
+    (exceptions.DSLParsingException, "dsl"),
+    (yaml.YAMLError, "yaml"),
+    (RecursionError, "too_deep"),
+    (MemoryError, "too_big"),
+)
+
+
+def run(channel: Channel) -> None:
+    """Take one job, answer with its value or its problem."""
+    job = channel.receive()
+    try:
+        value = JOBS[job["name"]](channel, job)
+    except Problem as problem:
+        answer: dict[str, Any] = {"t": "done", "problem": problem.value}
+    except Exception as error:  # noqa: BLE001 - any exception of the parser means that the blueprint is bad
+        answer = {"t": "done", "problem": describe(error, job.get("folder") or os.getcwd())}
+    else:
+        answer = {"t": "done", "value": value}
+    channel.send(answer)
+
+
+def describe(error: BaseException, folder: str) -> dict[str, Any]:
+    """An exception as {kind, message, code, line}; paths of this machine are taken out."""
+    kind = next((kind for types, kind in KINDS if isinstance(error, types)), "internal")
+    message = {"too_deep": "the blueprint is nested too deeply", "too_big": "the blueprint needs too much memory"}.get(kind)
+    if message is None:
+        message = str(error) or type(error).__name__
+        for prefix in {folder, os.path.realpath(folder)}:
+            message = message.replace(f"file://{prefix}/", "").replace(f"file:{prefix}/", "").replace(f"{prefix}/", "").replace(prefix, ".")
+    if kind == "internal":
+        message = f"the blueprint cannot be used: {type(error).__name__}: {message}"
+    code = getattr(error, "err_code", None)
+    return {"kind": kind, "message": cut(message, MESSAGE_LIMIT), "code": code if isinstance(code, int) else None, "line": line_of(error)}
+
+
+def line_of(error: BaseException) -> int | None:
+    """The line, counted from 1, if the exception knows it."""
+    element = getattr(error, "element", None)
+    for name in ("name_start_line", "start_line"):
+        line = getattr(element, name, None)
+        if isinstance(line, int):
+            return line + 1
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    found = re.search(r"in line: (\d+)|line (\d+), column", str(error))
+    return int(found.group(1) or found.group(2)) if found else NO_LINE
+
+
+def parse(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
+    """The plan of a blueprint folder."""
+    folder = os.path.realpath(job["folder"])
+    main = os.path.realpath(os.path.join(folder, job["main_file"]))
+    if os.path.commonpath([main, folder]) != folder or not os.path.isfile(main):
+        raise Problem("no_main_file", f"The archive has no file '{job['main_file']}': name the blueprint's main file.")
+    read_limited(main)
+    os.makedirs("empty", exist_ok=True)
+    os.chdir("empty")
+    dsl_parser.utils.url_exists = _file_exists_in(folder)
+    plan = parser_tasks.parse_dsl(main, folder, resolver=FolderResolver(folder))
+    plain = json.loads(json.dumps(plan))
+    check_plan(plain, folder, Problem)
+    return dict(plain)
+
+
+def _file_exists_in(folder: str) -> Callable[[str], bool]:
+    """The parser asks this for each implementation; it must neither open addresses nor look outside the folder."""
+
+    def exists(url: str) -> bool:
+        real = os.path.realpath(re.sub(r"^file:(//)?", "", url))
+        return os.path.commonpath([real, folder]) == folder and os.path.isfile(real)
+
+    return exists
+
+
+class ValuesGetter:
+    """Answers constraints of inputs such as `type: deployment_id` by asking the portal which values match."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def has_deployment_id(self) -> bool:
+        """Is there a deployment to look in?"""
+        return False
+
+    def get(self, data_type: str, value: Any, **constraints: Any) -> set[Any]:
+        """The values of this type that match."""
+        return set(self.channel.ask("matching_values", data_type, value, constraints))
+
+
+def prepare(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
+    """The plan with inputs put in and node instances made; `secrets` are the names that it may ask for later."""
+    names: list[str] = []
+
+    def secret_exists(name: Any) -> str:
+        if not isinstance(name, str):
+            raise Problem("dynamic_secret", "A secret's name must be known when the deployment is created: get_secret of a function is not supported.")
+        if not channel.ask("secret_exists", name):
+            raise MissingError(name)
+        names.append(name)
+        return "unknown-at-plan-time"
+
+    plan = parser_tasks.prepare_deployment_plan(
+        job["plan"],
+        get_secret_method=secret_exists,
+        inputs=job["inputs"],
+        values_getter=ValuesGetter(channel),
+        auto_correct_types=bool(job.get("auto_correct_types")),
+        existing_ni_ids=job.get("existing_ni_ids"),
+    )
+    plain = json.loads(json.dumps(plan))
+    plain["secrets"] = sorted(set(names))
+    return dict(plain)
+
+
+def modify(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
+    """The instances to add and to remove when nodes are scaled."""
+    names = ("nodes", "previous_nodes", "previous_node_instances", "modified_nodes", "scaling_groups")
+    return dict(json.loads(json.dumps(parser_tasks.modify_deployment(**{name: job[name] for name in names}))))
+
+
+class Secret(dict[str, Any]):
+    """A secret as the library reads it."""
+
+    @property
+    def value(self) -> Any:
+        """Its value."""
+        return self["value"]
+
+
+class Storage:
+    """What functions are evaluated against: every question goes to the portal, each once a job."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._known: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if not name.startswith("get_"):
+            raise AttributeError(name)
+
+        def ask(*arguments: Any) -> Any:
+            key = json.dumps([name, arguments], default=str)
+            if key not in self._known:
+                self._known[key] = self._channel.ask(name, *arguments)
+            return copy.deepcopy(self._known[key])
+
+        return ask
+
+    def get_secret(self, key: str) -> Secret:
+        """One secret."""
+        return Secret(key=key, value=self._channel.ask("get_secret", key))
+
+    secret_method = get_secret
+
+
+def evaluate(channel: Channel, job: dict[str, Any]) -> Any:
+    """Evaluate the functions in `payload`; `of` says what it is."""
+    storage = Storage(channel)
+    payload = job["payload"]
+    if job["of"] == "payload":
+        return functions.evaluate_functions(payload, job.get("context") or {}, storage)
+    if job["of"] == "nodes":
+        return [functions.evaluate_node_functions(node, storage, instance_context=job.get("context")) for node in payload]
+    if job["of"] == "node_instance":
+        return functions.evaluate_node_instance_functions(payload, storage)
+    if job["of"] == "capabilities":
+        return functions.evaluate_capabilities(payload, storage)
+    if job["of"] == "outputs":
+        return functions.evaluate_outputs(payload, storage)
+    raise Problem("internal", f"nothing known of '{job['of']}'")
+
+
+def patch_points(channel: Channel, job: dict[str, Any]) -> list[str]:
+    """For a test and the status page: what of the library is missing."""
+    from .boot import missing_patch_points
+
+    assert framework_parser.recursive_simple_cycles.__module__.endswith("patches")
+    return missing_patch_points()
+
+
+JOBS: dict[str, Callable[[Channel, dict[str, Any]], Any]] = {
+    "parse": parse,
+    "prepare": prepare,
+    "modify": modify,
+    "evaluate": evaluate,
+    "patch_points": patch_points,
+}
