@@ -14,9 +14,52 @@ from pathlib import Path
 
 SPRITE = Path(__file__).resolve().parent.parent / "static" / "sprite.svg"
 PACKAGE = "@tabler/icons@3"
-ICONS = """layout-dashboard server-2 rocket box topology-star-3 player-play lock map-pin history settings search moon bell plus x check
-chevron-right chevron-down refresh player-pause player-stop copy table download logout user key trash tag list adjustments upload
-shield-check users building arrows-sort filter external-link terminal-2 bookmark clock arrow-left map-2 file-text""".split()
+ICONS = [
+    "layout-dashboard",
+    "server-2",
+    "rocket",
+    "box",
+    "topology-star-3",
+    "player-play",
+    "lock",
+    "map-pin",
+    "history",
+    "settings",
+    "search",
+    "moon",
+    "bell",
+    "plus",
+    "x",
+    "check",
+    "chevron-right",
+    "chevron-down",
+    "refresh",
+    "player-pause",
+    "player-stop",
+    "copy",
+    "table",
+    "download",
+    "logout",
+    "user",
+    "key",
+    "trash",
+    "tag",
+    "list",
+    "adjustments",
+    "upload",
+    "shield-check",
+    "users",
+    "building",
+    "arrows-sort",
+    "filter",
+    "external-link",
+    "terminal-2",
+    "bookmark",
+    "clock",
+    "arrow-left",
+    "map-2",
+    "file-text",
+]
 
 # A state is a word, a silhouette and a colour; these are the silhouettes (16 x 16).
 GLYPHS = {
@@ -43,7 +86,9 @@ GLYPHS = {
 def icon_paths(folder: Path, name: str) -> str:
     """The drawing inside one icon's file, without its invisible frame."""
     text = (folder / f"{name}.svg").read_text()
-    return "".join(part for part in re.findall(r"<(?:path|circle|rect|line|polyline)[^>]*/>", text) if 'stroke="none"' not in part)
+    return "".join(
+        part for part in re.findall(r"<(?:path|circle|rect|line|polyline)[^>]*/>", text) if 'stroke="none"' not in part
+    )
 
 
 def main() -> None:
@@ -55,7 +100,9 @@ def main() -> None:
             archive.extractall(work, filter="data")
         folder = Path(work) / "package" / "icons" / "outline"
         symbols = [f'<symbol id="s-{name}" viewBox="0 0 16 16">{body}</symbol>' for name, body in GLYPHS.items()]
-        symbols += [f'<symbol id="i-{name}" viewBox="0 0 24 24">{icon_paths(folder, name)}</symbol>' for name in sorted(ICONS)]
+        symbols += [
+            f'<symbol id="i-{name}" viewBox="0 0 24 24">{icon_paths(folder, name)}</symbol>' for name in sorted(ICONS)
+        ]
     note = "<!-- s-*: state glyphs of this product. i-*: Tabler Icons, MIT licence, Copyright (c) 2020-2026 Paweł Kuna. -->"
     SPRITE.write_text('<svg xmlns="http://www.w3.org/2000/svg">' + note + "\n" + "\n".join(symbols) + "\n</svg>\n")
 

@@ -90,8 +90,16 @@ PACKAGES = [
         "world-atlas",
         {"land-110m.json": "land-110m.json", "countries-110m.json": "countries-110m.json"},
     ),
-    Package("topojson-client", "3.1.0", "ISC", "topojson-client", {"dist/topojson-client.min.js": "topojson-client.min.js"}),
-    Package("uplot", "1.6.32", "MIT", "uplot", {"dist/uPlot.iife.min.js": "uPlot.iife.min.js", "dist/uPlot.min.css": "uPlot.min.css"}),
+    Package(
+        "topojson-client", "3.1.0", "ISC", "topojson-client", {"dist/topojson-client.min.js": "topojson-client.min.js"}
+    ),
+    Package(
+        "uplot",
+        "1.6.32",
+        "MIT",
+        "uplot",
+        {"dist/uPlot.iife.min.js": "uPlot.iife.min.js", "dist/uPlot.min.css": "uPlot.min.css"},
+    ),
     Package(
         "@fontsource-variable/inter",
         "5.3.0",
@@ -124,14 +132,18 @@ def download(package: Package, work: Path) -> dict[str, bytes]:
         members = {member.name.split("/", 1)[1]: member for member in archive.getmembers() if member.isfile()}
         wanted = [*package.files, *([] if package.licence_text else ["LICENSE"])]
         if missing := [path for path in wanted if path not in members]:
-            raise SystemExit(f"{package.name} {package.version} has no {', '.join(missing)}: correct PACKAGES in {__file__}.")
+            raise SystemExit(
+                f"{package.name} {package.version} has no {', '.join(missing)}: correct PACKAGES in {__file__}."
+            )
         return {path: archive.extractfile(members[path]).read() for path in wanted}  # type: ignore[union-attr]
 
 
 def write(package: Package, contents: dict[str, bytes]) -> list[dict[str, str]]:
     """Writes the files of one package; returns their manifest entries."""
     licence = package.licence_text.encode() or contents["LICENSE"]
-    files = {"LICENSE": licence} | {target: without_source_map(target, contents[source]) for source, target in package.files.items()}
+    files = {"LICENSE": licence} | {
+        target: without_source_map(target, contents[source]) for source, target in package.files.items()
+    }
     entries = []
     for target, content in files.items():
         path = VENDOR / package.folder / target
@@ -151,7 +163,9 @@ def write(package: Package, contents: dict[str, bytes]) -> list[dict[str, str]]:
 
 def main() -> None:
     if not shutil.which("npm"):
-        sys.exit("npm is missing; it is needed only to raise a version of a vendored asset (Debian: apt-get install npm).")
+        sys.exit(
+            "npm is missing; it is needed only to raise a version of a vendored asset (Debian: apt-get install npm)."
+        )
     manifest: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as work:
         fetched = [(package, download(package, Path(work))) for package in PACKAGES]

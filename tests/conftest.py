@@ -61,7 +61,13 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., PortalProcess]]:
     started: list[PortalProcess] = []
 
     def start(
-        command: list[str], env: dict[str, str] | None = None, *, ready: str | None = "/readyz", name: str = "", seconds: float = 60, **more: Any
+        command: list[str],
+        env: dict[str, str] | None = None,
+        *,
+        ready: str | None = "/readyz",
+        name: str = "",
+        seconds: float = 60,
+        **more: Any,
     ) -> PortalProcess:
         data_dir = more.pop("data_dir", None) or tmp_path / (name or f"portal{len(started) + 1}")
         process = PortalProcess(command, data_dir=data_dir, env=env, ready=ready, **more)
@@ -112,7 +118,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     counts = {kind: len(reporter.stats.get(kind, [])) for kind in COUNTED}
     if path := os.environ.get("TEST_COUNTS"):
         Path(path).write_text(json.dumps(counts))
-    if os.environ.get("REQUIRE_ALL") == "1" and counts["skipped"] and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    if (
+        os.environ.get("REQUIRE_ALL") == "1"
+        and counts["skipped"]
+        and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -122,5 +132,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if os.environ.get("REQUIRE_ALL") == "1" and skipped:
         terminalreporter.section("skipped, and REQUIRE_ALL=1 makes that a failure", red=True)
         for report in skipped:
-            terminalreporter.write_line(f"{report.nodeid}: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}")
-
+            terminalreporter.write_line(
+                f"{report.nodeid}: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
+            )

@@ -1,6 +1,6 @@
 """`make test`: installs what is missing, runs all tests on SQLite and then those of both databases on PostgreSQL, and sums up.
 
-    python tests/run.py [pytest arguments]      e.g. python tests/run.py -k rollout
+python tests/run.py [pytest arguments]      e.g. python tests/run.py -k rollout
 """
 
 from __future__ import annotations
@@ -25,8 +25,19 @@ NO_TESTS = 5  # pytest's exit status where nothing matched
 def run_pytest(arguments: list[str], env: dict[str, str]) -> tuple[int, Counter[str]]:
     """Exit status and counts of one run. Two workers; tests marked with the same xdist_group share one."""
     with tempfile.NamedTemporaryFile("r", suffix=".json") as counts:
-        command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", "2"), "--dist", "loadgroup", "--durations=10"]
-        status = subprocess.run([*command, *arguments], cwd=ROOT, env=os.environ | env | {"TEST_COUNTS": counts.name}).returncode
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-n",
+            os.environ.get("TEST_WORKERS", "2"),
+            "--dist",
+            "loadgroup",
+            "--durations=10",
+        ]
+        status = subprocess.run(
+            [*command, *arguments], cwd=ROOT, env=os.environ | env | {"TEST_COUNTS": counts.name}
+        ).returncode
         text = counts.read()
     return status, Counter(json.loads(text)) if text else Counter(error=1)
 
@@ -48,8 +59,13 @@ def main(arguments: list[str]) -> int:
         counts += again
         statuses.append(status)
     # A selection may leave one of the runs without tests, but not both.
-    failed = [status for status in statuses if status not in (0, NO_TESTS)] or (statuses if set(statuses) == {NO_TESTS} else [])
-    print(f"\n{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped", flush=True)
+    failed = [status for status in statuses if status not in (0, NO_TESTS)] or (
+        statuses if set(statuses) == {NO_TESTS} else []
+    )
+    print(
+        f"\n{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped",
+        flush=True,
+    )
     return 1 if failed else 0
 
 

@@ -12,7 +12,10 @@ RUNNER_ONLY = {"cloudify", "cloudify_rest_client", "dsl_parser"}
 # Top-level module -> the only places of the product that may import it, and why.
 CONFINED = {
     "paramiko": ({"inventory.connectors.ssh"}, "it is the one place that pins host keys and hides secrets in commands"),
-    "requests": ({"inventory.connectors", "portal"}, "connectors check the address before they connect; the demo is a client like any other"),
+    "requests": (
+        {"inventory.connectors", "portal"},
+        "connectors check the address before they connect; the demo is a client like any other",
+    ),
     "cloudify": ({RUNNER}, "it lives in the runner's own environment"),
     "cloudify_rest_client": ({RUNNER}, "it lives in the runner's own environment"),
     "dsl_parser": ({RUNNER}, "it lives in the runner's own environment"),
@@ -43,7 +46,11 @@ def climbing_names(modules):
     found = []
     for module in modules:
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := dotted.fullmatch(node.value)):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and (match := dotted.fullmatch(node.value))
+            ):
                 if not may_import(module.app, match[1]):
                     found.append(f"{module.where}:{node.lineno}: {module.app} must not lean on {node.value}")
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_model") and node.args:
@@ -57,7 +64,9 @@ def climbing_migrations(modules):
     found = []
     for module in modules:
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "dependencies" for target in node.targets):
+            if isinstance(node, ast.Assign) and any(
+                getattr(target, "id", "") == "dependencies" for target in node.targets
+            ):
                 for app in re.findall(r"\('(\w+)', '\w+'\)", ast.unparse(node.value)):
                     if app in FLOORS and not may_import(module.app, app):
                         found.append(f"{module.where}: the migration of {module.app} depends on {app}")
@@ -94,7 +103,8 @@ def test_the_runner_imports_nothing_of_the_portal():
         for module in product()
         if is_in(module.name, {RUNNER})
         for found in module.imports()
-        if found.target.split(".", 1)[0] in {*FLOORS, "django", "rest_framework", "celery"} and not is_in(found.target, {RUNNER})
+        if found.target.split(".", 1)[0] in {*FLOORS, "django", "rest_framework", "celery"}
+        and not is_in(found.target, {RUNNER})
     ]
     assert offenders == []
 
@@ -104,7 +114,8 @@ def test_doubles_are_imported_only_by_tests_and_the_bench():
         f"{module.where}:{found.line}"
         for module in [*product(), *modules_in("scripts")]
         for found in module.imports()
-        if is_in(found.target, {"inventory.doubles", "tests", "bench"}) and not is_in(module.name, {"inventory.doubles"})
+        if is_in(found.target, {"inventory.doubles", "tests", "bench"})
+        and not is_in(module.name, {"inventory.doubles"})
     ]
     assert offenders == []
 
@@ -113,7 +124,8 @@ def test_the_keys_of_the_vault_are_named_only_by_the_vault_and_the_settings():
     offenders = [
         f"{module.where} handles the keys of the vault; ask accounts.vault instead"
         for module in product()
-        if re.search(r"VAULT_KEYS|vault\.keys", code_of(module)) and module.name not in ("accounts.vault", "portal.settings")
+        if re.search(r"VAULT_KEYS|vault\.keys", code_of(module))
+        and module.name not in ("accounts.vault", "portal.settings")
     ]
     assert offenders == []
 
@@ -122,7 +134,10 @@ def code_of(module):
     """The module's code without comments and docstrings: those may speak of anything."""
     tree = ast.parse(module.text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body[0] = ast.Pass()
     return ast.unparse(tree)
 
@@ -135,7 +150,12 @@ def circles(modules):
     """Groups of modules that need each other while they are being imported."""
     names = {module.name for module in modules}
     graph = {
-        module.name: {target for found in module.imports() if found.at_import if (target := owner(found.target, names)) and target != module.name}
+        module.name: {
+            target
+            for found in module.imports()
+            if found.at_import
+            if (target := owner(found.target, names)) and target != module.name
+        }
         for module in modules
     }
 
@@ -147,7 +167,13 @@ def circles(modules):
                 todo.append(target)
         return seen
 
-    return sorted({tuple(sorted({name} | {other for other in reached(name) if name in reached(other)})) for name in graph if name in reached(name)})
+    return sorted(
+        {
+            tuple(sorted({name} | {other for other in reached(name) if name in reached(other)}))
+            for name in graph
+            if name in reached(name)
+        }
+    )
 
 
 def owner(target, names):
@@ -193,7 +219,11 @@ def test_neighbours_on_one_floor_are_told_apart_from_floors_below(house):
 
 
 def test_a_foreign_key_that_climbs_is_found(house):
-    modules = house({"runs/models.py": "x = ForeignKey('deployon.Target')\ny = ForeignKey('accounts.Tenant')\napps.get_model('installs', 'A')"})
+    modules = house(
+        {
+            "runs/models.py": "x = ForeignKey('deployon.Target')\ny = ForeignKey('accounts.Tenant')\napps.get_model('installs', 'A')"
+        }
+    )
     assert len(climbing_names(modules)) == 2
 
 

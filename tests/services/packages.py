@@ -41,7 +41,9 @@ def apt_get(*arguments: str) -> bool:
     """Runs apt-get quietly; where it fails, shows what it said."""
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", *arguments]
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode:
         print(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}", file=sys.stderr)
     return done.returncode == 0

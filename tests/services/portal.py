@@ -66,7 +66,11 @@ class PortalProcess:
             time.sleep(0.005)
         while not self.is_ready():
             if self.returncode is not None or time.monotonic() > until:
-                ended = f"ended with {self.returncode}" if self.returncode is not None else f"was not ready within {seconds:.0f} s"
+                ended = (
+                    f"ended with {self.returncode}"
+                    if self.returncode is not None
+                    else f"was not ready within {seconds:.0f} s"
+                )
                 raise RuntimeError(f"{' '.join(self.command)} {ended}. The end of its log:\n{self.log()[-4000:]}")
             time.sleep(0.05)
         return self
@@ -115,7 +119,9 @@ class PortalProcess:
         until = time.monotonic() + seconds
         while (status := self.returncode) is None:
             if time.monotonic() > until:
-                raise RuntimeError(f"{' '.join(self.command)} still runs after {seconds:.0f} s. The end of its log:\n{self.log()[-4000:]}")
+                raise RuntimeError(
+                    f"{' '.join(self.command)} still runs after {seconds:.0f} s. The end of its log:\n{self.log()[-4000:]}"
+                )
             time.sleep(0.02)
         return status
 

@@ -17,7 +17,13 @@ from tests.services.shared import Missing, count_up, free_port, keep, shared_ser
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "PostgreSQL is not installed here; as root: apt-get install postgresql"
-UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300", "log_statement": "none"}
+UNSAFE_AND_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "log_statement": "none",
+}
 
 
 def programs() -> Path:
@@ -39,16 +45,35 @@ def start(folder: Path) -> dict[str, Any]:
     data, password_file, log = folder / "data", folder / "password", folder / "server.log"
     password_file.write_text(password)
     password_file.chmod(0o644 if user else 0o600)
-    options = ["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "deployon", f"--pwfile={password_file}"]
+    options = [
+        "--no-sync",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "-U",
+        "deployon",
+        f"--pwfile={password_file}",
+    ]
     run_as: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
-    made = subprocess.run([bin_folder / "initdb", *options, "-D", data], env=env, cwd=folder, capture_output=True, text=True, **run_as)
+    made = subprocess.run(
+        [bin_folder / "initdb", *options, "-D", data], env=env, cwd=folder, capture_output=True, text=True, **run_as
+    )
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr}")
-    settings = UNSAFE_AND_FAST | {"port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder)}
+    settings = UNSAFE_AND_FAST | {
+        "port": str(port),
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": str(folder),
+    }
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # SIGINT is PostgreSQL's "fast" shutdown: it does not wait for clients that forgot to leave.
     keeper = keep(
-        [str(bin_folder / "postgres"), "-D", str(data), *flags], env=env, log=log, stop_signal=signal.SIGINT, user=user, cwd=folder
+        [str(bin_folder / "postgres"), "-D", str(data), *flags],
+        env=env,
+        log=log,
+        stop_signal=signal.SIGINT,
+        user=user,
+        cwd=folder,
     )
     url = f"postgres://deployon:{password}@127.0.0.1:{port}"
     wait_until(lambda: answers(url), 60, keeper=keeper, what="PostgreSQL", log=log)

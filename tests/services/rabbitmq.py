@@ -29,9 +29,18 @@ def definitions(password: str) -> dict[str, Any]:
     password_hash = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
     hosts = [f"test{number}" for number in range(1, VIRTUAL_HOSTS + 1)]
     return {
-        "users": [{"name": USER, "password_hash": password_hash, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""}],
+        "users": [
+            {
+                "name": USER,
+                "password_hash": password_hash,
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "",
+            }
+        ],
         "vhosts": [{"name": name} for name in hosts],
-        "permissions": [{"user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in hosts],
+        "permissions": [
+            {"user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in hosts
+        ],
     }
 
 
@@ -66,7 +75,12 @@ def start(folder: Path) -> dict[str, Any]:
     }
     log = folder / "server.log"
     # Started here, in the foreground: the daemon that the node would start by itself outlives it.
-    epmd = keep([shutil.which("epmd") or "epmd", "-address", "127.0.0.1", "-port", str(epmd_port)], env=env, log=log, stop_signal=signal.SIGKILL)
+    epmd = keep(
+        [shutil.which("epmd") or "epmd", "-address", "127.0.0.1", "-port", str(epmd_port)],
+        env=env,
+        log=log,
+        stop_signal=signal.SIGKILL,
+    )
     wait_until(lambda: accepts(epmd_port), 20, keeper=epmd, what="epmd", log=log)
     # Nothing of it is kept, so it need not put its house in order at the end.
     keeper = keep([str(SERVER)], env=env, log=log, cwd=folder, stop_signal=signal.SIGKILL)

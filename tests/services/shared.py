@@ -154,7 +154,9 @@ def free_port() -> int:
         return port
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float, *, keeper: subprocess.Popen[bytes], what: str, log: Path) -> None:
+def wait_until(
+    is_true: Callable[[], bool], seconds: float, *, keeper: subprocess.Popen[bytes], what: str, log: Path
+) -> None:
     """Waits for `is_true`; where the server ends first or time runs out, raises RuntimeError with the end of its log."""
     until = time.monotonic() + seconds
     while not is_true():

@@ -1,0 +1,61 @@
+# The commands of DeployOn. `make` alone lists them. Needs python3 (3.11 to 3.13) with venv; PYTHON=... names another interpreter.
+
+PYTHON ?= python3
+export PYTHON
+PY := .venv/bin/python
+RUN_STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+RUNNER_STAMP := .venv-runner/runner.stamp
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run demo test e2e lint format bench lab lock
+MAKEFLAGS += --no-print-directory
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
+
+setup: $(RUN_STAMP) $(RUNNER_STAMP) ## Makes .venv and .venv-runner from the locks; again only when they changed
+
+setup-dev: $(DEV_STAMP) $(RUNNER_STAMP) ## The same, with what tests and linters need
+
+$(RUN_STAMP): requirements.txt
+	@scripts/venv.sh requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements.txt
+	@scripts/venv.sh requirements.txt requirements-dev.txt
+	@touch $(RUN_STAMP) $@
+
+$(RUNNER_STAMP): requirements-runner.txt orchestration/runner_setup.py | $(RUN_STAMP)
+	@$(PY) -m orchestration.runner_setup
+	@touch $@
+
+run: setup ## One installation on http://127.0.0.1:8000, with everything embedded
+	@exec $(PY) manage.py up
+
+demo: setup ## The main job: a central portal, three sub-managers, one service on all; DEMO_PORT=8000, DEMO_EXIT=1 ends with the rollout
+	@exec $(PY) manage.py demo
+
+test: setup-dev ## All tests, on SQLite and PostgreSQL; as root installs what is missing; ARGS="-k rollout" chooses, REQUIRE_ALL=1 forbids skips
+	@$(PY) tests/run.py $(ARGS)
+
+e2e: setup-dev ## The tests that drive a running process through a browser
+	@$(PY) tests/run.py -m e2e $(ARGS)
+
+lint: setup-dev ## ruff, mypy, djlint, Django's checks, missing migrations
+	@scripts/lint.sh
+
+format: setup-dev ## Lays the code out and repairs what ruff can repair
+	@.venv/bin/ruff check --quiet --fix-only .
+	@.venv/bin/ruff format .
+
+bench: setup-dev ## The measures of docs/benchmarks.md
+	@exec $(PY) -m bench $(ARGS)
+
+lab: ## Hosts to build clusters on
+	@echo "The lab comes with clusters: there is nothing to build on hosts yet."
+
+lock: setup-dev ## Resolves requirements*.in again; UPGRADE=--upgrade takes newer versions
+	@$(LOCK) $(UPGRADE) -o requirements.txt requirements.in
+	@$(LOCK) $(UPGRADE) -o requirements-dev.txt requirements-dev.in
