@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Secret, Tenant, Visibility
-from inventory.querysets import DeploymentQuerySet, EnvironmentQuerySet
+from inventory.querysets import DeploymentQuerySet, EnvironmentQuerySet, FilterQuerySet, SiteQuerySet, SubManagerQuerySet
 
 
 class Archive(models.Model):
@@ -34,6 +34,8 @@ class Site(models.Model):
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.TENANT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SiteQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="site_name_per_tenant")]
@@ -103,6 +105,8 @@ class SubManager(models.Model):
     certificate_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     max_parallel = models.PositiveIntegerField(default=0)  # targets at once at this manager; 0: no limit
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SubManagerQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -199,6 +203,8 @@ class Filter(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FilterQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="filter_name_per_tenant")]
