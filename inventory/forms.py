@@ -1,0 +1,116 @@
+"""Forms of the environment and site pages; what they ask for is done by services."""
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from accounts.models import Secret, Tenant
+from inventory.models import Credential, Environment, Site, SubManager
+
+
+class EnvironmentForm(forms.Form):
+    """One remote manager's tenant: endpoint, protocol, port, tenant, trust, credential, site, labels."""
+
+    name = forms.CharField(max_length=200, help_text="Unique here. Letters, digits, - . _")
+    protocol = forms.ChoiceField(choices=SubManager.Protocol, initial="https", widget=forms.RadioSelect)
+    endpoint = forms.CharField(label="Endpoint", max_length=253, help_text="Host name or address, without https://")
+    port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
+    remote_tenant = forms.CharField(label="Tenant", max_length=256, initial=Tenant.DEFAULT, help_text="The tenant on that manager")
+    trust = forms.ChoiceField(choices=SubManager.Trust, initial="system", widget=forms.RadioSelect)
+    ca_bundle = forms.CharField(
+        label="CA bundle",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text="PEM text of the authority that signed its certificate",
+    )
+    fingerprint = forms.CharField(required=False, max_length=95, help_text="SHA-256 of its certificate: Check shows it")
+    insecure_reason = forms.CharField(
+        label="Why is it not checked?", required=False, max_length=256, help_text="Shown as a badge wherever this manager appears"
+    )
+    method = forms.ChoiceField(choices=Credential.Kind, initial="token", widget=forms.RadioSelect)
+    token_secret = forms.ModelChoiceField(label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
+    token = forms.CharField(label="Token", required=False, strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False))
+    username_secret = forms.ModelChoiceField(label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
+    username = forms.CharField(label="User", required=False, max_length=256, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    password_secret = forms.ModelChoiceField(label="Stored password", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
+    password = forms.CharField(
+        label="Password", required=False, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
+    )
+    site = forms.ModelChoiceField(required=False, queryset=Site.objects.none(), empty_label="No site")
+    labels = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "env=prod\nring=1"}),
+        help_text="One key=value a line. Rollouts choose environments by these",
+    )
+
+    def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stored = Secret.objects.filter(tenant=tenant, purpose=Secret.Purpose.CREDENTIAL)
+        for name in ("token_secret", "username_secret", "password_secret"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = stored
+        site = self.fields["site"]
+        assert isinstance(site, forms.ModelChoiceField)
+        site.queryset = Site.objects.filter(tenant=tenant)
+
+    def clean_labels(self) -> list[tuple[str, str]]:
+        return parse_labels(self.cleaned_data["labels"])
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("method") == "token" and not (data.get("token") or data.get("token_secret")):
+            self.add_error("token", "Paste a token of that manager, or pick a stored one.")
+        if data.get("method") == "password":
+            if not (data.get("username") or data.get("username_secret")):
+                self.add_error("username", "Type the user's name, or pick a stored one.")
+            if not (data.get("password") or data.get("password_secret")):
+                self.add_error("password", "Type the password, or pick a stored one.")
+        if data.get("protocol") == "https":
+            missing = {"ca_bundle": "Paste the CA bundle.", "fingerprint": "Paste the fingerprint.", "insecure": "Say why."}
+            field = {"ca_bundle": "ca_bundle", "fingerprint": "fingerprint", "insecure": "insecure_reason"}.get(data.get("trust", ""))
+            if field and not data.get(field):
+                self.add_error(field, missing[data["trust"]])
+        return data
+
+
+def parse_labels(text: str) -> list[tuple[str, str]]:
+    """Pairs from "key=value" lines (or commas); ValidationError names the line that is not one."""
+    pairs = []
+    for line in text.replace(",", "\n").splitlines():
+        line = line.strip()
+        if not line:
+            continue
+        key, sign, value = line.partition("=")
+        if not sign or not key.strip() or not value.strip():
+            raise forms.ValidationError(f"“{line}” is not key=value.")
+        pairs.append((key.strip(), value.strip()))
+    return pairs
+
+
+class LabelsForm(forms.Form):
+    """All labels of one environment."""
+
+    labels = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 5}), help_text="One key=value a line")
+
+    def clean_labels(self) -> list[tuple[str, str]]:
+        return parse_labels(self.cleaned_data["labels"])
+
+
+class SiteForm(forms.Form):
+    """A place."""
+
+    name = forms.CharField(max_length=256, help_text="Starts with a letter; letters, digits, - . _")
+    latitude = forms.FloatField(required=False, min_value=-90, max_value=90, help_text="-90 to 90")
+    longitude = forms.FloatField(required=False, min_value=-180, max_value=180, help_text="-180 to 180")
+    time_zone = forms.CharField(required=False, max_length=64, help_text="As in Europe/London")
+
+
+STATES_WORST_FIRST = (
+    Environment.State.UNREACHABLE,
+    Environment.State.DEGRADED,
+    Environment.State.MAINTENANCE,
+    Environment.State.UNKNOWN,
+    Environment.State.READY,
+)

@@ -1,0 +1,92 @@
+"""Pages: what ran and runs, step by step, live."""
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.actors import actor_of
+from accounts.errors import Conflict
+from accounts.permissions import needs
+from accounts.roles import may
+from runs import engine, reads
+from runs.models import Event, Run, Step
+from runs.states import FINAL_RUN_STATES, RunState
+
+TAIL = 100  # events rendered with the page; the rest come through the websocket
+
+
+@needs("run.view")
+def run_list(request: HttpRequest) -> HttpResponse:
+    """Runs of the tenant, newest first; children are shown with their parent."""
+    rows = Run.objects.filter(tenant=request.tenant, parent__isnull=True).select_related("started_by")  # type: ignore[attr-defined]
+    state = request.GET.get("state", "")
+    if state in RunState.values:
+        rows = rows.filter(state=state)
+    search = request.GET.get("q", "").strip()
+    if search:
+        rows = rows.filter(title__icontains=search)
+    page = Paginator(rows, 50).get_page(request.GET.get("page"))
+    return render(request, "runs/runs.html", {"page": page, "state": state, "states": RunState.choices, "search": search})
+
+
+@needs("run.view")
+def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Stages and lanes as they happen, and the tail of events."""
+    run = get_object_or_404(Run.objects.select_related("plan", "started_by", "parent"), pk=run_id, tenant=request.tenant)  # type: ignore[attr-defined]
+    shown = tail_of(run) | {
+        "run": run,
+        "stages": stages_of(run),
+        "children": run.children.order_by("position")[:1000],
+        "progress": reads.progress(run),
+        "why": reads.why_waiting(run),
+        "may_control": may(request.user, "run.control", request.tenant),  # type: ignore[arg-type, attr-defined]
+        "is_final": run.state in FINAL_RUN_STATES,
+    }
+    return render(request, "runs/run.html", shown)
+
+
+def tail_of(run: Run) -> dict[str, Any]:
+    """The last events for the page, newest first, and the cursor from which the websocket goes on."""
+    latest = list(Event.objects.filter(top=run).order_by("-id")[:TAIL])
+    return {"events": latest, "cursor": latest[0].pk if latest else 0}
+
+
+def stages_of(run: Run) -> list[dict[str, Any]]:
+    """[{"title", "lanes": [{"title", "steps": [Step]}]}] as planned, with the steps' present states."""
+    if run.plan is None:
+        return []
+    steps: dict[tuple[int, int], list[Step]] = {}
+    for step in run.steps.all():
+        steps.setdefault((step.stage, step.lane), []).append(step)
+    return [
+        {
+            "title": stage["title"],
+            "lanes": [
+                {"title": lane["title"], "steps": steps.get((stage_at, lane_at), [])}
+                for lane_at, lane in enumerate(stage["lanes"])
+            ],
+        }
+        for stage_at, stage in enumerate(run.plan.stages)
+    ]
+
+
+@require_POST
+@needs("run.control")
+def run_act(request: HttpRequest, run_id: int, verb: str) -> HttpResponse:
+    """Pause, go on with, or cancel a run."""
+    run = get_object_or_404(Run, pk=run_id, tenant=request.tenant)  # type: ignore[attr-defined]
+    act = {"pause": engine.pause, "resume": engine.resume, "cancel": engine.cancel}[verb]
+    said = {"pause": "Pausing: what is under way finishes first.", "resume": "Goes on.", "cancel": "Cancelling: what is under way is told to stop."}
+    try:
+        act(run, by=actor_of(request))
+        messages.success(request, said[verb])
+    except Conflict as error:
+        messages.error(request, str(error))
+    return redirect("run", run_id)
+
+
