@@ -59,10 +59,17 @@ class User(AbstractBaseUser):
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+    # What accounts.roles.remember_access read for the length of one request; None: ask the database each time.
+    access: Any = None
+
+    class Meta:
+        ordering = ["username"]
 
     @property
     def is_sys_admin(self) -> bool:
         """Also through a group that has the system role."""
+        if self.access is not None:
+            return bool(self.access.is_sys_admin)
         if self.role == SystemRole.SYS_ADMIN:
             return True
         return self.pk is not None and self.groups.filter(role=SystemRole.SYS_ADMIN).exists()
@@ -89,6 +96,9 @@ class Group(models.Model):
     name = models.CharField(max_length=256, unique=True)
     role = models.CharField(max_length=16, choices=SystemRole, default=SystemRole.DEFAULT)
 
+    class Meta:
+        ordering = ["name"]
+
     def __str__(self) -> str:
         return self.name
 
@@ -99,6 +109,9 @@ class Tenant(models.Model):
     DEFAULT = "default_tenant"
     name = models.CharField(max_length=256, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
@@ -122,6 +135,7 @@ class Membership(models.Model):
                 name="membership_of_a_user_or_a_group",
             ),
         ]
+        ordering = ["id"]
 
     def __str__(self) -> str:
         return f"{self.user or self.group} is {self.role} in {self.tenant}"
@@ -185,8 +199,25 @@ class LoginFailure(models.Model):
     address = models.CharField(max_length=64)
     at = models.DateTimeField(default=timezone.now, db_index=True)
 
+    class Meta:
+        ordering = ["-id"]
+
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
+
+
+class AuditChain(models.Model):
+    """The head of one hash chain; its row is the lock under which the next entry is written."""
+
+    name = models.CharField(primary_key=True, max_length=256)  # tenant name, or "" for the installation's own
+    sequence = models.PositiveBigIntegerField(default=0)  # of the last entry; 0: none yet
+    hash = models.CharField(max_length=64, blank=True)  # of the last entry
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name or "installation"
 
 
 class AuditEntry(models.Model):

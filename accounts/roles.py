@@ -1,7 +1,11 @@
 """Who may do what: the one decision that pages, API, v3.1 and websockets ask."""
 from __future__ import annotations
 
-from accounts.models import Membership, Tenant, TenantRole, User
+import dataclasses
+
+from django.db.models import Q
+
+from accounts.models import Membership, SystemRole, Tenant, TenantRole, User
 
 _VIEW = frozenset(TenantRole)
 _OPERATE = frozenset({TenantRole.MANAGER, TenantRole.USER, TenantRole.OPERATIONS})
@@ -35,9 +39,11 @@ ACTIONS: dict[str, frozenset[TenantRole]] = {
     "execution.start": _OPERATE,
     "secret.view": _VIEW,
     "secret.change": _AUTHOR,
+    "secret.read_value": _GOVERN,  # of blueprint secrets; their creator may, too
     "secret.see_hidden": _GOVERN,
     "private.see": _GOVERN,
     "audit.view": _GOVERN,
+    "membership.view": _GOVERN,
     "membership.change": _SYSTEM,
     "user.manage": _SYSTEM,
     "tenant.manage": _SYSTEM,
@@ -46,12 +52,41 @@ ACTIONS: dict[str, frozenset[TenantRole]] = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """What a user is, in the installation and in each tenant, own and through groups."""
+
+    is_sys_admin: bool
+    roles: dict[int, frozenset[TenantRole]]  # by tenant id
+    tenants: tuple[Tenant, ...]  # with a role, by name
+
+
+def read_access(user: User) -> Access:
+    """At most two queries, whatever the number of tenants."""
+    rows = Membership.objects.filter(Q(user=user) | Q(group__users=user)).select_related("tenant")
+    roles: dict[int, set[TenantRole]] = {}
+    tenants: dict[int, Tenant] = {}
+    for row in rows:
+        roles.setdefault(row.tenant_id, set()).add(TenantRole(row.role))
+        tenants[row.tenant_id] = row.tenant
+    is_sys_admin = user.role == SystemRole.SYS_ADMIN or user.groups.filter(role=SystemRole.SYS_ADMIN).exists()
+    return Access(
+        is_sys_admin=is_sys_admin,
+        roles={tenant: frozenset(found) for tenant, found in roles.items()},
+        tenants=tuple(sorted(tenants.values(), key=lambda tenant: tenant.name)),
+    )
+
+
+def remember_access(user: User) -> Access:
+    """Read once what the user may and keep it on this instance: for the length of one request, never longer."""
+    user.access = read_access(user)
+    return user.access  # type: ignore[no-any-return]
+
+
 def roles_in(user: User, tenant: Tenant) -> frozenset[TenantRole]:
     """All roles of the user in the tenant, own and through groups."""
-    rows = Membership.objects.filter(tenant=tenant)
-    own = rows.filter(user=user).values_list("role", flat=True)
-    through_groups = rows.filter(group__users=user).values_list("role", flat=True)
-    return frozenset(TenantRole(role) for role in own.union(through_groups))
+    access: Access = user.access or read_access(user)
+    return access.roles.get(tenant.pk, frozenset())
 
 
 def may(user: User, action: str, tenant: Tenant | None = None) -> bool:
@@ -69,7 +104,23 @@ def may(user: User, action: str, tenant: Tenant | None = None) -> bool:
 
 def tenants_of(user: User) -> list[Tenant]:
     """Tenants in which the user has a role, by name; all of them for a system administrator."""
-    if user.is_sys_admin:
+    access: Access = user.access or read_access(user)
+    if access.is_sys_admin:
         return list(Tenant.objects.order_by("name"))
-    mine = Membership.objects.filter(user=user) | Membership.objects.filter(group__users=user)
-    return list(Tenant.objects.filter(pk__in=mine.values("tenant")).order_by("name"))
+    return list(access.tenants)
+
+
+def tenant_named(user: User, name: str) -> Tenant | None:
+    """The tenant of that name if the user may act there; None for "not there" and "not yours" alike."""
+    access: Access = user.access or read_access(user)
+    if access.is_sys_admin:
+        return Tenant.objects.filter(name=name).first()
+    return next((tenant for tenant in access.tenants if tenant.name == name), None)
+
+
+def first_tenant(user: User) -> Tenant | None:
+    """Where the user acts when nothing else is said: `default_tenant` if it is one of his, else the first by name."""
+    access: Access = user.access or read_access(user)
+    if access.is_sys_admin:
+        return Tenant.objects.filter(name=Tenant.DEFAULT).first() or Tenant.objects.order_by("name").first()
+    return next((tenant for tenant in access.tenants if tenant.name == Tenant.DEFAULT), next(iter(access.tenants), None))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest_cast import acme, admin, alice, bob, charlie, other  # noqa: F401  (fixtures)
 from tests.services import chromium, postgres, rabbitmq
 from tests.services.portal import PortalProcess
 from tests.services.shared import Missing

@@ -1,0 +1,1 @@
+"""first_admin, rotate_vault, verify_audit."""
