@@ -245,7 +245,7 @@ class ManagerClient:
     def _read(self, reply: Reply, read: Callable[[Any], T], *, is_write: bool = False) -> T:
         try:
             content = json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             is_page = b"<html" in reply.body[:1000].lower() or b"<!doctype" in reply.body[:1000].lower()
             what = "a web page instead of JSON" if is_page else "no JSON"
             raise wrong_shape(self.address, what, status=reply.status, is_write=is_write) from None

@@ -96,7 +96,7 @@ def _read(reply: Reply, credential: Credential | None) -> tuple[str, str]:
     """(what the manager said, its error code); both empty where it said nothing in JSON."""
     try:
         content = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     if not isinstance(content, dict):
         return "", ""

@@ -268,9 +268,13 @@ class Transport:
         connection.timeout = self._deadline.remaining()
         response: HTTPResponse = connection.getresponse()
         limit = self._timeouts.max_reply_bytes
-        body = response.read(limit + 1)
-        if len(body) > limit:
-            raise _TooLargeError
+        try:
+            body = response.read(limit + 1)
+            if len(body) > limit:
+                raise _TooLargeError
+        except BaseException:
+            response.close()
+            raise
         return Reply(response.status, response.headers, body)
 
     def _lost(self, error: Exception, method: str) -> ManagerError:
