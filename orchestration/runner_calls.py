@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestration.runner_events import now
 from orchestration.runner_operation import Operation
 from orchestration.runner_rules import (
     OPERATION_CALLS,
@@ -62,6 +62,8 @@ class CallServer:
         self.logs = LogFilter(settings.max_logs, settings.message_limit)
         self.final_status: str | None = None
         self.final_error: str | None = None
+        self.overdue: str | None = None
+        """Set when the execution was cancelled because its time was over: what it ends with instead of cancelled."""
         self._evaluate = evaluate
         self._buffer: list[Call] = []
         self._names = {
@@ -135,6 +137,10 @@ class CallServer:
 
     def _status(self, call: Call) -> Answer:
         body = self.masked({"status": call.body.get("status"), "error": call.body.get("error")})
+        if self.overdue is not None and body["status"] == "cancelled":
+            body = {"status": "failed", "error": self.overdue}
+            self._tell("failed", self.overdue)
+            self.flush()
         answer = self.gateway.handle(Call(call.method, call.path, {}, body, self.evaluate))
         if answer.status == 200 and body["status"] in FINAL:
             self.final_status, self.final_error = body["status"], body["error"]
@@ -190,11 +196,14 @@ class CallServer:
             causes = (error.get("known_exception_type_kwargs") or {}).get("causes")
             self.set_operation_state(operation_id, {"state": "failed", "exception": error["message"], "exception_causes": causes})
 
-    def report(self, status: str, why: str | None, workflow_id: str) -> None:
+    def report(self, status: str, why: str | None) -> None:
         """The end of an execution that could not report it itself: the event, then the status."""
-        text = f"'{workflow_id}' workflow execution {status}" + (f": {why}" if why else "")
-        stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = {"event_type": f"workflow_{status}", "timestamp": stamp, "message": {"text": text}}
-        self._later(Call("POST", "/events", {}, {"events": [event], "logs": []}, self.evaluate))
-        self.flush()
+        if self.overdue is None:
+            self._tell(status, why)
+            self.flush()
         self._status(Call("PATCH", f"/executions/{self.order.execution_id}", {}, {"status": status, "error": why}, self.evaluate))
+
+    def _tell(self, status: str, why: str | None) -> None:
+        text = f"'{self.order.workflow_id}' workflow execution {status}" + (f": {why}" if why else "")
+        event = {"event_type": f"workflow_{status}", "timestamp": now(), "message": {"text": text}}
+        self._later(Call("POST", "/events", {}, {"events": [event], "logs": []}, self.evaluate))

@@ -46,7 +46,6 @@ class ExecutionLoop:
         self.cancelled: str | None = None
         self.cancel_deadline: float | None = None
         self.deferred: Row | None = None
-        self.time_is_over = False
         self._wishes: list[str] = []
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
@@ -69,8 +68,8 @@ class ExecutionLoop:
             self._start_workflow()
             assert self.workflow is not None
             while not self.workflow.ended:
-                if time.monotonic() > end and not self.time_is_over:
-                    self.time_is_over = True
+                if time.monotonic() > end and self.calls.overdue is None:
+                    self.calls.overdue = f"The execution was ended: it took longer than its limit of {self.order.time_limit:g} seconds"
                     self._take_wish("cancel")
                 self._step()
             return self._conclude()
@@ -301,12 +300,11 @@ class ExecutionLoop:
         if status is not None:
             return Outcome(status, error)
         if self.cancelled is not None:
-            why = "The execution took longer than it may" if self.time_is_over else None
-            self.calls.report("cancelled" if why is None else "failed", why, self.order.workflow_id)
-            return Outcome("cancelled" if why is None else "failed", why)
+            self.calls.report("cancelled", None)
+            return Outcome(str(self.calls.final_status), self.calls.final_error)
         said = (self.said_done or {}).get("error")
         why = f"The process that ran the workflow ended unexpectedly ({said or self.workflow.describe_end()}). Resume the execution to go on."
-        self.calls.report("failed", why, self.order.workflow_id)
+        self.calls.report("failed", why)
         return Outcome("failed", why, died=True)
 
     @staticmethod

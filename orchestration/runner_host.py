@@ -36,6 +36,9 @@ START_TIMEOUT = 30.0
 REPORT_LIMIT = 65_536
 STARTER = "import sys; sys.path.insert(0, sys.argv[1]); from runner.zygote import main; main(int(sys.argv[2]))"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+WARNING = (
+    "Scripts of blueprints run as the portal's own user and can read what it can read. See docs/runner.md for what is missing here."
+)
 CAGES: dict[str, Row] = {
     "namespaces+user": {"root": True, "unshare": True, "userns": False, "user": True},
     "user": {"root": True, "unshare": False, "userns": False, "user": True},
@@ -120,6 +123,8 @@ class RunnerHost:
             said = (root / "runner.log").read_text(errors="replace").strip()[-2000:]
             reasons = "; ".join(f"{item['name']}: {item['why']}" for item in report.get("refused", []))
             raise RunnerError(f"The runner does not start. {reasons} {said}".strip() + f" If its environment is broken, remake it: {SETUP_COMMAND}")
+        if report["chosen"] in ("none",) or (report["chosen"] == "namespaces" and os.geteuid() == 0):
+            report["warning"] = WARNING
         self.report = report
         self._cage = CAGES[report["chosen"]]
         self._control = ours
@@ -177,8 +182,17 @@ class RunnerHost:
         return {
             "kind": kind, "name": cage, "work": str(work), "environment": environment, "limits": limits,
             "unshare": shape["unshare"], "userns": shape["userns"], "uid": uid if shape["user"] else None,
-            "hidden": [str(path) for path in settings.hidden],
+            "needed": self._needed(), "hidden": [str(path) for path in settings.hidden],
         }  # fmt: skip
+
+    def _needed(self) -> list[str]:
+        """The folders without which the runner's Python does not work."""
+        venv = self.settings.venv.absolute()
+        prefix = Path(os.path.realpath(venv / "bin" / "python")).parent.parent
+        folders = [venv, self._work_root(), *([prefix] if str(prefix) != "/usr" else [])]
+        if self.settings.deployments_root is not None:
+            folders.append(self.settings.deployments_root)
+        return [str(folder) for folder in folders]
 
     def spawn(self, kind: str, key: str, first: Row, line_limit: int, **more: Any) -> Child:
         """Start a child for this deployment and give it its job. `more`: environment, limits, files (to copy in)."""

@@ -88,6 +88,8 @@ def make(venv: Path = DEFAULT_VENV, interpreter: str | None = None) -> bool:
         return False
     interpreter = interpreter or choose_interpreter()
     stamp = wanted_stamp(interpreter)
+    # The runner's user must be able to read it, whatever the umask of the one who installs.
+    os.umask(0o022)
     shutil.rmtree(venv, ignore_errors=True)
     _run([interpreter, "-m", "venv", str(venv)])
     build, rest = split_lock(REQUIREMENTS.read_text())

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import kernel
+from .mounts import own_mounts
 
 Job = dict[str, Any]
 LIMITS = {
@@ -122,7 +123,7 @@ def enter(job: Job, keep: set[int]) -> None:
     os.setsid()
     os.umask(0o077)
     if job["unshare"]:
-        _own_mounts(job["hidden"])
+        own_mounts(job)
     os.chdir(job["work"])
     _close_others(keep)
     os.environ.clear()
@@ -144,22 +145,6 @@ def _limit(kind: int, value: int) -> None:
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
-
-
-def _own_mounts(hidden: list[str]) -> None:
-    """A /proc that shows only our own processes; empty places where the portal keeps its data."""
-    kernel.unshare(kernel.CLONE_NEWNS)
-    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    try:
-        kernel.mount("proc", "/proc", "proc", flags)
-    except OSError:
-        kernel.mount("tmpfs", "/proc", "tmpfs", flags, "size=4k")
-    for path in hidden:
-        if os.path.isdir(path):
-            kernel.mount("tmpfs", path, "tmpfs", flags | kernel.MS_RDONLY, "size=4k,mode=0")
-        elif os.path.exists(path):
-            kernel.mount("/dev/null", path, None, kernel.MS_BIND)
 
 
 def _close_others(keep: set[int]) -> None:
@@ -217,8 +202,9 @@ def _try(pipe: socket.socket) -> None:
     """In the cage: can the interpreter still find its own library?"""
     problem = ""
     try:
-        with open(os.__file__) as file:
-            file.read(1)
+        for module in ("os", "cloudify"):
+            with open(str(sys.modules[module].__file__)) as file:
+                file.read(1)
         os.listdir(os.getcwd())
     except OSError as error:
         problem = f"the runner's Python cannot be read in the sandbox: {error}"
