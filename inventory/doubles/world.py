@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -214,7 +214,7 @@ class TenantWorld:
 
     def start(self, row: DeploymentRow, workflow: str) -> Run:
         """Begin a workflow of a deployment."""
-        run = Run(workflow, row.id, self.script)
+        run = Run(workflow, row.id, replace(self.script))  # what is begun keeps its plot, whatever a test changes later
         row.runs.append(run)
         self.runs[run.id] = run
         return run
