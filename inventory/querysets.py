@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 
 from accounts.models import Tenant, TenantRole, User, Visibility
 from accounts.roles import roles_in
@@ -37,6 +37,11 @@ _LOOKUPS = {
 
 def _labels() -> models.QuerySet[Label]:
     return apps.get_model("inventory", "Label")._default_manager.all()
+
+
+def _foreign(field: str, tenant: Tenant) -> Case:
+    """Sorts rows of the tenant before those of others."""
+    return Case(When(**{field: tenant}, then=Value(0)), default=Value(1))
 
 
 def visible(user: User | None, tenant: Tenant, prefix: str = "") -> Q:
@@ -86,7 +91,7 @@ def _label_condition(rule: Rule, prefix: str) -> Q:
 
 
 class OwnedQuerySet(models.QuerySet[Any]):
-    """Rows with a tenant, a visibility and a creator."""
+    """Rows with a name, a tenant, a visibility and a creator."""
 
     def visible_to(self, user: User | None, tenant: Tenant) -> Self:
         """What the user may see from this tenant, global rows of other tenants included."""
@@ -94,7 +99,7 @@ class OwnedQuerySet(models.QuerySet[Any]):
 
     def named(self, name: str, tenant: Tenant) -> Any:
         """The row of that name, this tenant's own before a global one; raises the model's DoesNotExist."""
-        rows = sorted(self.filter(name=name), key=lambda row: row.tenant_id != tenant.pk)
+        rows = list(self.filter(name=name).order_by(_foreign("tenant", tenant)))
         if not rows:
             raise self.model.DoesNotExist(f"There is no {self.model._meta.verbose_name} {name!r} here. Check the spelling.")
         return rows[0]
@@ -182,7 +187,7 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
     def named(self, name: str, tenant: Tenant) -> Environment:
         """The environment of that name (its id on the wire), this tenant's own before a global one; raises DoesNotExist."""
         found = self.select_related("deployment__tenant", "sub_manager", "credential").filter(deployment__wire_id=name)
-        rows = sorted(found, key=lambda row: row.deployment.tenant_id != tenant.pk)
+        rows = list(found.order_by(_foreign("deployment__tenant", tenant)))
         if not rows:
             raise self.model.DoesNotExist(f"There is no environment {name!r} here. Check the spelling.")
         return rows[0]
