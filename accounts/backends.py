@@ -16,7 +16,7 @@ class ThrottledBackend(ModelBackend):
     ModelBackend itself spends the time of a hash on unknown names, so that time does not tell which exist.
     """
 
-    def authenticate(
+    def authenticate(  # type: ignore[override]  # the stubs know no user model but Django's own
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> AbstractBaseUser | None:
         if not username or password is None:

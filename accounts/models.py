@@ -44,6 +44,19 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
+class Group(models.Model):
+    """Several users who get roles together."""
+
+    name = models.CharField(max_length=256, unique=True)
+    role = models.CharField(max_length=16, choices=SystemRole, default=SystemRole.DEFAULT)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class User(AbstractBaseUser):
     """A person, or a program acting for one, who signs in here."""
 
@@ -54,7 +67,7 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    groups: models.ManyToManyField[Group, Any] = models.ManyToManyField("Group", blank=True, related_name="users")
+    groups = models.ManyToManyField(Group, blank=True, related_name="users")
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
@@ -88,19 +101,6 @@ class User(AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_active and self.is_sys_admin
-
-
-class Group(models.Model):
-    """Several users who get roles together."""
-
-    name = models.CharField(max_length=256, unique=True)
-    role = models.CharField(max_length=16, choices=SystemRole, default=SystemRole.DEFAULT)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Tenant(models.Model):

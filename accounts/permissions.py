@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -16,7 +17,7 @@ from accounts.roles import may
 if TYPE_CHECKING:  # importing views here would load the settings of the framework, which name this module
     from rest_framework.views import APIView
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def needs(action: str, **by_method: str) -> Callable[[View], View]:
@@ -24,7 +25,7 @@ def needs(action: str, **by_method: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             wanted = by_method.get(request.method or "GET", action)
@@ -53,8 +54,8 @@ class MayInTenant(BasePermission):
         if needed is None:
             raise PermissionError(f"{type(view).__name__} does not say what it needs")
         if isinstance(needed, dict):
-            key = getattr(view, "action", None)
-            needed = needed.get(key) or needed.get(request.method) or needed.get("*")
+            keys = (getattr(view, "action", None), request.method, "*")
+            needed = next((needed[key] for key in keys if key in needed), None)
         if needed is None:  # a method that the view does not serve: let it answer 405
             return bool(request.user.is_authenticated)
         if needed == "":

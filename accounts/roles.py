@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 
 from accounts.models import Membership, SystemRole, Tenant, TenantRole, User
@@ -89,11 +90,11 @@ def roles_in(user: User, tenant: Tenant) -> frozenset[TenantRole]:
     return access.roles.get(tenant.pk, frozenset())
 
 
-def may(user: User, action: str, tenant: Tenant | None = None) -> bool:
+def may(user: User | AnonymousUser, action: str, tenant: Tenant | None = None) -> bool:
     """Is the action (a key of ACTIONS or OPEN_ACTIONS) allowed to the user in the tenant? KeyError for an unknown action."""
     if action not in OPEN_ACTIONS and action not in ACTIONS:
         raise KeyError(f"no such action: {action!r}; see accounts.roles.ACTIONS")
-    if not user.is_authenticated or not user.is_active:
+    if not isinstance(user, User) or not user.is_active:
         return False
     if action in OPEN_ACTIONS:
         return True

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, throttle
 from accounts.actors import Actor
 from accounts.models import ApiToken, User
 
@@ -30,6 +30,7 @@ class TokenFault(StrEnum):
     UNKNOWN = "unknown"  # never was, wrong, or revoked
     EXPIRED = "expired"
     INACTIVE = "inactive"  # its user is switched off
+    THROTTLED = "throttled"  # too many wrong secrets for this id from this address
 
 
 class TokenRefused(Exception):
@@ -40,6 +41,7 @@ class TokenRefused(Exception):
         TokenFault.UNKNOWN: "This token is unknown or revoked. Make a new one under API tokens.",
         TokenFault.EXPIRED: "This token is expired. Make a new one under API tokens.",
         TokenFault.INACTIVE: "The user of this token is switched off. Ask a system administrator.",
+        TokenFault.THROTTLED: "This token was refused too often from your address. Make a new one under API tokens.",
     }
 
     def __init__(self, fault: TokenFault) -> None:
@@ -72,13 +74,19 @@ def revoke_token(*, by: Actor, token: ApiToken) -> None:
         token.delete()
 
 
-def check_token(value: str) -> ApiToken:
-    """The token (its user loaded) of a value, in one query; TokenRefused otherwise. Nothing is cached: a revoked token ends at once."""
+def check_token(value: str, address: str = "") -> ApiToken:
+    """The token (its user loaded) of a value, in one query; TokenRefused otherwise. Nothing is cached: a revoked token ends at once.
+
+    Wrong secrets are counted for the id and `address`; the right one is always let in, as there is nothing to guess.
+    """
     found = _VALUE.fullmatch(value)
     if found is None:
         raise TokenRefused(TokenFault.UNKNOWN if _STRUCTURE.fullmatch(value) else TokenFault.STRUCTURE)
     token = ApiToken.objects.select_related("user").filter(pk=found[1]).first()
     if token is None or not hmac.compare_digest(token.secret_hash, _hash(value)):
+        if throttle.seconds_locked(f"ctok-{found[1]}", address):
+            raise TokenRefused(TokenFault.THROTTLED)
+        throttle.count_failure(f"ctok-{found[1]}", address)
         raise TokenRefused(TokenFault.UNKNOWN)
     if token.is_expired:
         raise TokenRefused(TokenFault.EXPIRED)
@@ -88,10 +96,10 @@ def check_token(value: str) -> ApiToken:
     return token
 
 
-def find_token(value: str) -> ApiToken | None:
+def find_token(value: str, address: str = "") -> ApiToken | None:
     """As check_token, for callers that need no reason."""
     try:
-        return check_token(value)
+        return check_token(value, address)
     except TokenRefused:
         return None
 

@@ -2,18 +2,17 @@
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 http = get_asgi_application()
 
-from accounts.websockets import PersonMiddleware  # noqa: E402  (Django must be set up first)
+from accounts.websockets import OriginOrToken, PersonMiddleware  # noqa: E402  (Django must be set up first)
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": AllowedHostsOriginValidator(PersonMiddleware(URLRouter(websocket_urlpatterns))),
+        "websocket": OriginOrToken(PersonMiddleware(URLRouter(websocket_urlpatterns))),
     }
 )

@@ -3,16 +3,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
+
+from accounts.errors import Conflict
+
+
+class Clash(exceptions.APIException):
+    """409: what was asked for does not fit what is there."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """A reply {"type", "title", "status", "detail"[, "errors"]} or None for an error that nobody foresaw."""
     if isinstance(error, ValidationError):
         error = exceptions.ValidationError(detail=error.message_dict if hasattr(error, "error_dict") else error.messages)
+    if isinstance(error, Conflict):
+        error = Clash(str(error))
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied(str(error) or None)
+    if isinstance(error, ObjectDoesNotExist):
+        error = exceptions.NotFound(f"There is no such {type(error).__qualname__.split('.')[0].lower()} here, or it is not yours to see.")
     response = exception_handler(error, context)
     if response is None:
         return None

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.ContentSecurityPolicy",
     "accounts.middleware.CurrentTenant",
+    "accounts.middleware.PasswordChangeFirst",
 ]
 ROOT_URLCONF = "portal.urls"
 ASGI_APPLICATION = "portal.asgi.application"
@@ -154,6 +155,7 @@ APPEND_SLASH = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty until collectstatic; WhiteNoise complains of a folder that is not there
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -186,6 +188,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {"SystemRole": "accounts.models.SystemRole", "TenantRole": "accounts.models.TenantRole"},
 }
 
 # --- engine ----------------------------------------------------------------------------------------------------------
@@ -205,6 +208,7 @@ else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
+RUN_THREADS = env.int("RUN_THREADS", default=32)  # operations at once in one worker process; 0: in the thread of the task
 RUN_HEARTBEAT_SECONDS = env.int("RUN_HEARTBEAT_SECONDS", default=5)
 RUN_DEAD_AFTER_SECONDS = env.int("RUN_DEAD_AFTER_SECONDS", default=15)
 

@@ -35,8 +35,8 @@ class Command(BaseCommand):
 
     def rewrap_all(self, newest: str, batch: int) -> tuple[int, list[str]]:
         """(how many were re-wrapped, what did not open)."""
-        done, damaged = 0, []
-        last = None
+        done, last = 0, None
+        damaged: list[str] = []
         while True:
             waiting = Secret.objects.exclude(key_id=newest).order_by("pk")
             rows = list((waiting.filter(pk__gt=last) if last else waiting)[:batch])
