@@ -1,6 +1,7 @@
 """Plans, runs, their steps and events. What a step does is an operation (runs.operations); how a run goes on is the engine."""
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Tenant
+from runs.pokes import poke_after_commit
 from runs.states import ACTIVE_RUN_STATES, LOOKS, RunState, StateRow, StepState
 
 
@@ -42,12 +44,12 @@ class Run(StateRow):
     state = models.CharField(max_length=12, choices=RunState, default=RunState.HELD)
     why = models.CharField(max_length=512, blank=True)  # what it waits for and who can unblock it, or why it failed
     cause = models.CharField(max_length=32, blank=True)  # kind of failure, for grouping: unreachable, credential, ...
-    attempt = models.PositiveIntegerField(default=1)  # fencing token: a worker with an older one leaves
+    attempt = models.PositiveIntegerField(default=1)  # one more each time it is handed on from a dead worker or resumed
     is_cancel_requested = models.BooleanField(default=False)
     is_pause_requested = models.BooleanField(default=False)
+    request = models.CharField(max_length=256, blank=True)  # who asked to pause or cancel: the beginning of `why` then
     max_parallel = models.PositiveIntegerField(default=0)  # parents: children at once; 0: no limit
     failure_budget = models.PositiveIntegerField(null=True)  # parents: failures that are allowed; None: no limit
-    heartbeat_at = models.DateTimeField(null=True)
     next_look_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
@@ -68,6 +70,9 @@ class Run(StateRow):
             models.Index(fields=["state", "next_look_at"], name="run_due"),
             models.Index(fields=["parent", "state"], name="run_children"),
             models.Index(fields=["tenant", "-id"], name="run_list"),
+            models.Index(
+                fields=["lock"], condition=models.Q(state=RunState.HELD) & ~models.Q(lock=""), name="run_held_by_lock"
+            ),
         ]
         ordering = ["-id"]
 
@@ -78,10 +83,21 @@ class Run(StateRow):
     def look(self) -> tuple[str, str]:
         return LOOKS[self.state]
 
+    @property
+    def is_parent(self) -> bool:
+        """Has children in place of steps."""
+        return self.plan_id is None and self.parent_id is None
+
+    @property
+    def top_id(self) -> int:
+        """The run under whose id events are tailed: the parent, or the run itself."""
+        return self.parent_id or self.pk
+
     def record_move(self, before: str, to: str) -> None:
         Event.objects.create(
-            run_id=self.pk, top_id=self.parent_id or self.pk, kind=f"run.{to}", message=self.why or str(RunState(to).label)
+            run_id=self.pk, top_id=self.top_id, kind=f"run.{to}", message=self.why or str(RunState(to).label)
         )
+        poke_after_commit({self.top_id})
 
 
 class Step(StateRow):
@@ -97,7 +113,10 @@ class Step(StateRow):
     state = models.CharField(max_length=12, choices=StepState, default=StepState.PENDING)
     why = models.CharField(max_length=512, blank=True)
     cause = models.CharField(max_length=32, blank=True)
-    attempt = models.PositiveIntegerField(default=0)  # how often it was begun
+    # How often it was begun. The fencing token: a worker that wakes up late finds another one here, and leaves.
+    attempt = models.PositiveIntegerField(default=0)
+    worker = models.UUIDField(null=True)  # the Worker that has it now, or had it last
+    is_applied = models.BooleanField(default=False)  # its apply was begun: "as wanted" then means succeeded, not skipped
     memory = models.JSONField(default=dict)  # what the operation remembers between looks: ids and counts, never a secret
     next_look_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)  # of the present wait
@@ -119,13 +138,15 @@ class Step(StateRow):
         return LOOKS[self.state]
 
     def record_move(self, before: str, to: str) -> None:
+        top_id = Run.objects.values_list("parent_id", flat=True).get(pk=self.run_id) or self.run_id
         Event.objects.create(
             run_id=self.run_id,
-            top_id=Run.objects.values_list("parent_id", flat=True).get(pk=self.run_id) or self.run_id,
+            top_id=top_id,
             step_id=self.pk,
             kind=f"step.{to}",
             message=f"{self.title}: {self.why}" if self.why else self.title,
         )
+        poke_after_commit({top_id})
 
 
 class Event(models.Model):
@@ -146,3 +167,26 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S} {self.kind} {self.message}"
+
+
+class Worker(models.Model):
+    """A process that carries out steps, and when it last said that it lives."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=256)  # host and process id
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Lease(models.Model):
+    """Which worker does a thing that only one may do at a time, and until when it may."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    worker = models.UUIDField()
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} by {self.worker}"

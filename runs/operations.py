@@ -65,11 +65,11 @@ class Operation:
         """Is it already as wanted? Touches nothing; False where the thing is simply absent."""
         raise NotImplementedError
 
-    def apply(self, context: Context) -> None | Later:
+    def apply(self, context: Context) -> Later | None:
         """Bring it about; safe to repeat."""
         raise NotImplementedError
 
-    def cancel(self, context: Context) -> None | Later:
+    def cancel(self, context: Context) -> Later | None:
         """Asked to stop while this step was begun: tell the remote side. `Later`: it has not stopped yet."""
         return None
 

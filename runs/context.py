@@ -1,0 +1,78 @@
+"""What an operation holds while it looks or acts: its memory, its messages, its secrets; the ledger writes what it said."""
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from django.utils import timezone
+
+from runs.models import Event, Run, Step
+
+FLAG_SECONDS = 0.5  # how old the answer of is_cancelled may be
+
+
+class StepContext:
+    """Implements runs.operations.Context for one begun step; used by one thread, emptied by another."""
+
+    def __init__(self, step: Step, *, mode: str, top_id: int, is_cancel_requested: bool) -> None:
+        self.run_id = step.run_id
+        self.step_id = step.pk
+        self.attempt = step.attempt
+        self.memory: dict[str, Any] = dict(step.memory)
+        self.step = step
+        self.mode = mode
+        self.top_id = top_id
+        self._is_cancelled = is_cancel_requested
+        self._asked_at = time.monotonic()
+        self._hidden: set[str] = set()
+        self._said: list[Event] = []
+        self._lock = threading.Lock()
+
+    def say(self, message: str, *, kind: str = "message", **data: Any) -> None:
+        event = Event(
+            run_id=self.run_id,
+            top_id=self.top_id,
+            step_id=self.step_id,
+            kind=kind,
+            message=self.mask(message),
+            data=self.mask_all(data),
+            at=timezone.now(),
+        )
+        with self._lock:
+            self._said.append(event)
+
+    def take_said(self) -> list[Event]:
+        """What was said since the last call, oldest first."""
+        if not self._said:
+            return []
+        with self._lock:
+            said, self._said = self._said, []
+        return said
+
+    def hide(self, value: str) -> str:
+        if value:
+            self._hidden.add(value)
+        return value
+
+    def mask(self, text: str) -> str:
+        """`text` with *** for every hidden value."""
+        for value in sorted(self._hidden, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+    def mask_all(self, value: Any) -> Any:
+        """The same in everything inside a JSON value."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, dict):
+            return {self.mask(str(key)): self.mask_all(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.mask_all(inner) for inner in value]
+        return value
+
+    def is_cancelled(self) -> bool:
+        if not self._is_cancelled and time.monotonic() - self._asked_at > FLAG_SECONDS:
+            self._asked_at = time.monotonic()
+            self._is_cancelled = Run.objects.filter(pk=self.run_id, is_cancel_requested=True).exists()
+        return self._is_cancelled

@@ -1,0 +1,122 @@
+"""Hands what is due to the workers, and what a dead worker had in hand to the living; at work in one process at a time."""
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from celery.exceptions import CeleryError
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+from kombu.exceptions import KombuError
+
+from runs import parents, workers
+from runs.alarm import alarm
+from runs.models import Step, Worker
+from runs.operations import REGISTRY
+from runs.states import StepState
+from runs.tasks import work
+from runs.work import BATCH, Item
+
+LOOK_SECONDS = 0.2  # how late a step may be handed on where no alarm tells of it: it was stored by another process
+GATHER_SECONDS = 0.01  # between two sweeps, so that what comes due together goes into one message
+HOUSEKEEPING_SECONDS = 2.0
+LEASE_SECONDS = 6.0
+EXPIRY_SECONDS = 60.0  # a message that nobody took by then is dropped and sent again
+LIMIT = 2000  # steps handed on in one sweep
+FORGET_SECONDS = 24 * 3600.0  # when the record of a dead worker is deleted
+
+logger = logging.getLogger(__name__)
+Publish = Callable[[list[Item]], None]
+
+
+def publish(items: list[Item]) -> None:
+    """Put a message on the broker. Raises what the broker raises."""
+    work.apply_async(args=(items,), expires=EXPIRY_SECONDS)
+
+
+def sweep(send: Publish = publish) -> int:
+    """Hand every step that is due to the workers; the number of steps."""
+    now = timezone.now()
+    due = list(
+        Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now)
+        .order_by("next_look_at")
+        .values_list("run_id", "pk", "attempt", "operation", "next_look_at")[:LIMIT]
+    )
+    if not due:
+        return 0
+    # First stamp, then send: when this process dies in between, they come due once more, later.
+    again = now + timedelta(seconds=EXPIRY_SECONDS)
+    Step.objects.filter(
+        pk__in=[pk for _, pk, _, _, _ in due], state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now
+    ).update(next_look_at=again)
+    cheap = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key in REGISTRY and REGISTRY[key].is_batchable]
+    single = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key not in REGISTRY or not REGISTRY[key].is_batchable]
+    size = min(BATCH, max(10, math.ceil(len(cheap) / 4)))
+    messages = [cheap[start : start + size] for start in range(0, len(cheap), size)] + [[item] for item in single]
+    for number, message in enumerate(messages):
+        try:
+            send(message)
+        except (OSError, KombuError, CeleryError) as error:
+            unsent = [pk for rest in messages[number:] for _, pk, _ in rest]
+            logger.warning("The broker takes no messages (%s); %d steps are handed on in 2 s", error, len(unsent))
+            Step.objects.filter(pk__in=unsent, next_look_at=again).update(next_look_at=now + timedelta(seconds=2))
+            break
+    return len(due)
+
+
+def keep_house() -> None:
+    """What is checked every few seconds: dead workers, parents and locks whose turn was lost with a process."""
+    handed = workers.hand_on_from_dead()
+    if handed:
+        logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)
+    parents.advance_all()
+    Worker.objects.filter(heartbeat_at__lt=timezone.now() - timedelta(seconds=FORGET_SECONDS)).delete()
+
+
+class Caretaker(threading.Thread):
+    """One thread of each worker process: says that the process lives, and sweeps while it holds the lease. Does no work itself."""
+
+    def __init__(self) -> None:
+        super().__init__(name="caretaker", daemon=True)
+        self._ended = threading.Event()
+        self._beat_at = self._lease_at = self._house_at = 0.0
+        self._is_leader = False
+        self._suspects: dict[int, int] = {}
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.turn()
+            except DatabaseError as error:
+                logger.warning("The database did not answer the sweeper, which asks again in 1 s: %s", error)
+                connection.close()
+                self._ended.wait(1)
+        connection.close()
+
+    def turn(self) -> None:
+        """Wait for the alarm, then do what is due."""
+        alarm.wait(LOOK_SECONDS)
+        now = time.monotonic()
+        if now - self._beat_at >= settings.RUN_HEARTBEAT_SECONDS or not self._beat_at:
+            workers.beat()
+            self._suspects = workers.hand_on_lost(self._suspects)
+            self._beat_at = now
+        if now - self._lease_at >= LEASE_SECONDS / 3 or not self._lease_at:
+            self._is_leader = workers.hold_lease("sweeper", LEASE_SECONDS)
+            self._lease_at = now
+        if self._is_leader and not self._ended.is_set():
+            sweep()
+            if now - self._house_at >= HOUSEKEEPING_SECONDS:
+                keep_house()
+                self._house_at = now
+            time.sleep(GATHER_SECONDS)
+
+    def stop(self) -> None:
+        """End soon; the steps in hand are somebody else's concern."""
+        self._ended.set()
+        alarm.set(timezone.now())
