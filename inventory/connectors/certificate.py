@@ -13,8 +13,8 @@ from cryptography.x509.oid import NameOID
 from inventory.connectors.address import Address, TrustMode
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.policy import Place
-from inventory.connectors.tls_words import explain_tls
-from inventory.connectors.transport import dial, explain_no_connection, tls_context, unverified_context
+from inventory.connectors.sockets import dial, explain_no_connection
+from inventory.connectors.tls import explain_tls, tls_context, unverified_context
 
 
 @dataclass(frozen=True)

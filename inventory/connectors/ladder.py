@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 
 from inventory.connectors.address import Address, Credential, Timeouts, TrustMode
 from inventory.connectors.certificate import Peer, shake_hands
@@ -16,75 +15,14 @@ from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.connectors.policy import EndpointPolicy, Place, resolve
 from inventory.connectors.replies import Version
-from inventory.connectors.transport import dial, explain_no_connection
+from inventory.connectors.rungs import TITLES, Climb, Rung, RungState
+from inventory.connectors.sockets import dial, explain_no_connection
 
 OLDEST_VERSION, NEWEST_MAJOR = (5, 1), 7
 SUFFICIENT_ROLES = frozenset(("user", "manager", "sys_admin"))
 KNOWN_ROLES = SUFFICIENT_ROLES | {"operations", "viewer", "default"}
 EXPIRY_WARNING = timedelta(days=30)
 SKEW_WARNING_SECONDS = 60
-
-
-class RungState(StrEnum):
-    """How a rung ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    WARNED = "warned"
-    NOT_TRIED = "not_tried"
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One step of the climb. `detail` says what was found, `remedy` what to do about it (empty where there is nothing to do)."""
-
-    key: str
-    title: str
-    state: RungState
-    detail: str = ""
-    milliseconds: int = 0
-    remedy: str = ""
-
-
-TITLES = {
-    "name": "Name resolved",
-    "tcp": "TCP connection",
-    "tls": "TLS",
-    "http": "HTTP",
-    "version": "Version",
-    "credential": "Credential accepted",
-    "tenant": "Tenant visible",
-    "role": "Role sufficient",
-}
-
-
-@dataclass(frozen=True)
-class Climb:
-    """A whole climb. `fingerprint` is AB:CD:...; it and the expiry are known even where the certificate was not accepted."""
-
-    rungs: tuple[Rung, ...]
-    fingerprint: str = ""
-    certificate_expires_at: datetime | None = None
-    version: str = ""
-    edition: str = ""
-    error_kind: ErrorKind | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the portal may work there; warnings do not stand in the way."""
-        return self.failed_rung is None
-
-    @property
-    def failed_rung(self) -> Rung | None:
-        return next((rung for rung in self.rungs if rung.state is RungState.FAILED), None)
-
-    @property
-    def warnings(self) -> tuple[Rung, ...]:
-        return tuple(rung for rung in self.rungs if rung.state is RungState.WARNED)
-
-    @property
-    def milliseconds(self) -> int:
-        return sum(rung.milliseconds for rung in self.rungs)
 
 
 def climb(address: Address, credential: Credential, policy: EndpointPolicy, timeouts: Timeouts | None = None) -> Climb:

@@ -14,7 +14,16 @@ from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.policy import EndpointPolicy
 from inventory.connectors.refusals import refusal, wrong_shape
 from inventory.connectors.replies import Status, Token, Version, Whoami
-from inventory.connectors.resources import Blueprint, Deployment, Event, EventPage, Execution, Node, NodeInstance
+from inventory.connectors.resources import (
+    Blueprint,
+    BlueprintPlan,
+    Deployment,
+    Event,
+    EventPage,
+    Execution,
+    Node,
+    NodeInstance,
+)
 from inventory.connectors.shapes import WrongShapeError, items, mapping, number, total
 from inventory.connectors.transport import Body, Reply, Transport
 
@@ -92,6 +101,10 @@ class ManagerClient:
 
     def blueprint(self, blueprint_id: str) -> Blueprint:
         return self._get(f"/blueprints/{_id(blueprint_id)}?_include=id,state,error", Blueprint.read)
+
+    def blueprint_plan(self, blueprint_id: str) -> BlueprintPlan:
+        """What a blueprint that is there asks for and offers."""
+        return self._get(f"/blueprints/{_id(blueprint_id)}?_include=id,state,description,plan", BlueprintPlan.read)
 
     def upload_blueprint(self, blueprint_id: str, archive: bytes | BinaryIO, main_file: str) -> Blueprint:
         """Send an archive (zip, tar, tar.gz or tar.bz2 with one top folder); unpacked there afterwards: poll `blueprint`."""

@@ -37,6 +37,26 @@ class Blueprint:
 
 
 @dataclass(frozen=True)
+class BlueprintPlan:
+    """What an uploaded blueprint asks for and offers: `inputs` as declared, names of `capabilities`."""
+
+    id: str
+    inputs: Mapping[str, dict[str, Any]] = field(repr=False)
+    capabilities: tuple[str, ...] = ()
+    description: str = ""
+
+    @classmethod
+    def read(cls, content: Json) -> BlueprintPlan:
+        plan = mapping(content, "plan")
+        inputs = mapping(plan, "inputs")
+        if not all(isinstance(facts, dict) for facts in inputs.values()):
+            raise WrongShapeError("'inputs' of the plan hold something else than inputs")
+        return cls(
+            text(content, "id"), inputs, tuple(mapping(plan, "capabilities")), text_or_empty(content, "description")
+        )
+
+
+@dataclass(frozen=True)
 class Execution:
     """One run of a workflow there."""
 

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import urllib3.connection
 import urllib3.exceptions
 from urllib3.response import HTTPResponse
 
-from inventory.connectors.address import Address, Timeouts, Trust, TrustMode
+from inventory.connectors.address import Address, Timeouts
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.policy import EndpointPolicy, Place, resolve
-from inventory.connectors.tls_words import explain_tls
+from inventory.connectors.sockets import Deadline, PlainConnection, TlsConnection, explain_no_connection
+from inventory.connectors.tls import explain_tls, tls_context
 
 Body = bytes | BinaryIO | None
-SocketOptions = Iterable[tuple[int, int, int | bytes]]
 _BASE_HEADERS = {"User-Agent": "deployon", "Accept": "application/json"}
 
 
@@ -48,132 +45,6 @@ class Reply:
     body: bytes
 
 
-@dataclass
-class Deadline:
-    """When the present request must be over, on the monotonic clock; one per transport, shared with its socket."""
-
-    at: float = field(default=0.0)
-
-    def remaining(self) -> float:
-        """Seconds left; raises TimeoutError when there are none."""
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time for this request is over")
-        return left
-
-
-class _TimedReader(io.RawIOBase):
-    """Reads a socket such that every single read ends by the deadline: a server that drips bytes cannot hold us."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._deadline.remaining())
-        return self._sock.recv_into(buffer)
-
-
-class _TimedResponse(http.client.HTTPResponse):
-    """A response that reads through a deadline, and keeps what keeps the socket alive."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline, method: str | None = None) -> None:
-        super().__init__(sock, method=method)
-        self._whole = self.fp  # closing it would end the socket's own count of readers
-        self.fp = io.BufferedReader(_TimedReader(sock, deadline))
-
-    def _close_conn(self) -> None:
-        super()._close_conn()  # type: ignore[misc]
-        self._whole.close()
-
-
-class _CheckedMixin:
-    """Makes a urllib3 connection dial only checked places, and read by a deadline."""
-
-    places: tuple[Place, ...]
-    connect_seconds: float
-    deadline: Deadline
-    socket_options: SocketOptions | None
-    sock: Any
-
-    def _new_conn(self) -> socket.socket:
-        return dial(self.places, min(self.connect_seconds, self.deadline.remaining()), self.socket_options or ())
-
-    def response_class(
-        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
-    ) -> _TimedResponse:
-        return _TimedResponse(sock, self.deadline, method)
-
-
-class _PlainConnection(_CheckedMixin, urllib3.connection.HTTPConnection):  # type: ignore[misc]
-    pass
-
-
-class _TlsConnection(_CheckedMixin, urllib3.connection.HTTPSConnection):  # type: ignore[misc]
-    pass
-
-
-def dial(places: tuple[Place, ...], seconds: float, options: SocketOptions = ()) -> socket.socket:
-    """A TCP connection to the first place that answers, within `seconds` in all; raises OSError of the last one tried."""
-    end = time.monotonic() + seconds
-    failure: OSError = TimeoutError("no time left to connect")
-    for index, place in enumerate(places):
-        left = end - time.monotonic()
-        if left <= 0:
-            break
-        sock = socket.socket(place.family, socket.SOCK_STREAM)
-        try:
-            for option in options:
-                sock.setsockopt(*option)
-            sock.settimeout(left / (len(places) - index))
-            sock.connect(place.sockaddr)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure
-
-
-def tls_context(trust: Trust) -> ssl.SSLContext:
-    """The TLS settings for a kind of trust. Built once each: loading certificates costs more than a whole request."""
-    if trust.mode is TrustMode.BUNDLE:
-        return _bundle_context(trust.ca_bundle)
-    return _verifying_context() if trust.mode is TrustMode.SYSTEM else unverified_context()
-
-
-@lru_cache(maxsize=1)
-def _verifying_context() -> ssl.SSLContext:
-    return _modern(ssl.create_default_context())
-
-
-@lru_cache(maxsize=256)
-def _bundle_context(pem: str) -> ssl.SSLContext:
-    try:
-        return _modern(ssl.create_default_context(cadata=pem))
-    except (ssl.SSLError, ValueError):
-        raise ManagerError(
-            ErrorKind.INPUT, "The CA bundle of this manager cannot be read. Paste its certificates again as PEM text."
-        ) from None
-
-
-@lru_cache(maxsize=1)
-def unverified_context() -> ssl.SSLContext:
-    """For pinned certificates, which are compared after the handshake, and for those that are declared insecure."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return _modern(context)
-
-
-def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class Transport:
     """One kept connection to one address, for one thread at a time. The name is resolved and checked when it connects."""
 
@@ -184,7 +55,7 @@ class Transport:
         self._timeouts = timeouts or Timeouts()
         self._deadline = Deadline()
         self._places: tuple[Place, ...] = ()
-        self._connection: _PlainConnection | _TlsConnection | None = None
+        self._connection: PlainConnection | TlsConnection | None = None
         self._was_sent = False  # whether any byte of the present request may have left
 
     def close(self) -> None:
@@ -210,7 +81,7 @@ class Transport:
         except _FAILURES as error:
             raise self._lost(error, method) from None
 
-    def _ready(self) -> _PlainConnection | _TlsConnection:
+    def _ready(self) -> PlainConnection | TlsConnection:
         if self._connection is None:
             if not self._places:
                 self._places = resolve(self.address.endpoint, self.address.port, self._policy)
@@ -219,12 +90,12 @@ class Transport:
             self._connection.close()  # the other side closed it while it was idle
         return self._connection
 
-    def _build(self) -> _PlainConnection | _TlsConnection:
+    def _build(self) -> PlainConnection | TlsConnection:
         address = self.address
-        connection: _PlainConnection | _TlsConnection
+        connection: PlainConnection | TlsConnection
         if address.is_tls:
             context = tls_context(address.trust)
-            connection = _TlsConnection(
+            connection = TlsConnection(
                 address.endpoint,
                 address.port,
                 ssl_context=context,
@@ -233,7 +104,7 @@ class Transport:
                 assert_fingerprint=address.trust.fingerprint or None,
             )
         else:
-            connection = _PlainConnection(address.endpoint, address.port)
+            connection = PlainConnection(address.endpoint, address.port)
         connection.places = self._places
         connection.connect_seconds = self._timeouts.connect
         connection.deadline = self._deadline
@@ -241,7 +112,7 @@ class Transport:
 
     def _exchange(
         self,
-        connection: _PlainConnection | _TlsConnection,
+        connection: PlainConnection | TlsConnection,
         method: str,
         path: str,
         headers: Mapping[str, str],
@@ -264,7 +135,7 @@ class Transport:
             raise
         return self._read(connection)
 
-    def _read(self, connection: _PlainConnection | _TlsConnection) -> Reply:
+    def _read(self, connection: PlainConnection | TlsConnection) -> Reply:
         connection.timeout = self._deadline.remaining()
         response: HTTPResponse = connection.getresponse()
         limit = self._timeouts.max_reply_bytes
@@ -296,19 +167,6 @@ class Transport:
             _explain_lost(error, where),
             is_unknown=is_unknown,
         )
-
-
-def explain_no_connection(error: Exception, where: str) -> str:
-    """Why no TCP connection came to be, and what to do."""
-    if isinstance(error, ConnectionRefusedError):
-        return (
-            f"{where} refuses connections: no manager listens there. Check the port, and that the manager is running."
-        )
-    if isinstance(error, TimeoutError):
-        return f"{where} did not answer in time. Check the address, and that no firewall stands between this portal and it."
-    if isinstance(error, ConnectionError):
-        return f"{where} broke the connection off while it was being made. Check the protocol (http or https) and the port."
-    return f"{where} cannot be reached from this portal (no route). Check the address and the network."
 
 
 def _explain_lost(error: Exception, where: str) -> str:

@@ -7,24 +7,21 @@ import json
 import secrets
 import socket
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from email.utils import formatdate
+from collections.abc import Mapping
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from inventory.connectors.address import Address, Credential, Trust
-from inventory.doubles.accounts import Account, Gate, error
-from inventory.doubles.answers import Answer, Answers, about, action_of, route
+from inventory.doubles.accounts import Account, Gate
+from inventory.doubles.answers import Answer, Answers
 from inventory.doubles.certificates import Authority, Certificate
-from inventory.doubles.faults import Fault, FaultKind
+from inventory.doubles.faults import Fault
+from inventory.doubles.routing import about, action_of, route
 from inventory.doubles.script import Script
-
-_PAGE = b"<!doctype html>\n<html lang=en><title>%s</title><h1>%s</h1></html>\n"
-_REASON = {200: "OK", 201: "CREATED", 204: "NO CONTENT", 302: "FOUND", 502: "Bad Gateway"}
+from inventory.doubles.wire import Wire, page
 
 
 @lru_cache(maxsize=1)
@@ -57,10 +54,10 @@ class ManagerDouble:
         self.requests: deque[tuple[str, str, str]] = deque(maxlen=10_000)
         self.gate = Gate()
         self._answers: dict[str, Answers] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="manager-double", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="manager-double", daemon=True)
         self._server: asyncio.AbstractServer | None = None
-        self._open: set[asyncio.Transport] = set()
+        self.open: set[asyncio.Transport] = set()
         self.add_account(Account("admin", "admin-password", {"default_tenant": "user"}, "sys_admin", "ctok-admin-0"))
         self.add_account(Account("alice", "alice-password", {"acme": "user"}, "default", "ctok-alice-0123456789"))
         self.add_account(Account("bob", "bob-password", {"acme": "viewer"}, "default", "ctok-bob-0123456789"))
@@ -72,28 +69,28 @@ class ManagerDouble:
 
     def __enter__(self) -> ManagerDouble:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(10)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
-        self._loop.close()
+        self.loop.close()
 
     async def _start(self) -> None:
         context = self.certificate.server_context() if self.certificate else None
-        self._server = await self._loop.create_server(
-            lambda: _Wire(self), "127.0.0.1", self.port, ssl=context, backlog=2048
+        self._server = await self.loop.create_server(
+            lambda: Wire(self), "127.0.0.1", self.port, ssl=context, backlog=2048
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for transport in list(self._open):
+        for transport in list(self.open):
             transport.abort()
         await asyncio.sleep(0)
 
@@ -102,11 +99,11 @@ class ManagerDouble:
         done = threading.Event()
 
         def end() -> None:
-            for transport in list(self._open):
+            for transport in list(self.open):
                 transport.abort()
-            self._loop.call_soon(done.set)
+            self.loop.call_soon(done.set)
 
-        self._loop.call_soon_threadsafe(end)
+        self.loop.call_soon_threadsafe(end)
         done.wait(10)
 
     def add_account(self, account: Account) -> None:
@@ -172,7 +169,7 @@ class ManagerDouble:
             return refusal
         answer = route(self.answers(tenant), method, parts, query, body, lambda: json.loads(body or b"{}"))
         if answer is None:
-            return 404, _PAGE % (b"404 Not Found", b"Not Found")
+            return 404, page("404 Not Found")
         included = query.get("_include")
         if (
             included
@@ -184,113 +181,6 @@ class ManagerDouble:
             wanted = set(included[0].split(","))
             return 200, {key: value for key, value in answer[1].items() if key in wanted}
         return answer
-
-
-class _Wire(asyncio.Protocol):
-    """One connection to the double."""
-
-    def __init__(self, double: ManagerDouble) -> None:
-        self._double = double
-        self._buffer = b""
-        self._transport: asyncio.Transport
-        self._is_stuck = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._double._open.add(self._transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._double._open.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
-        while not self._is_stuck:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            lines = self._buffer[:end].decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-            length = int(headers.get("content-length", 0))
-            if len(self._buffer) < end + 4 + length:
-                return
-            body = self._buffer[end + 4 : end + 4 + length]
-            self._buffer = self._buffer[end + 4 + length :]
-            method, target, _ = lines[0].split(" ", 2)
-            self._handle(method, target.removeprefix("/api/v3.1"), headers, body)
-
-    def _handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
-        double = self._double
-        tenant = headers.get("tenant", "")
-        double.requests.append((method, target, tenant))
-        fault = double.fault(method, target, tenant)
-        if fault is not None:
-            self._strike(fault, lambda: double.respond(method, target, headers, body))
-        else:
-            self._send(*double.respond(method, target, headers, body))
-
-    def _send(self, status: int, content: Any, extra: str = "") -> None:
-        self._transport.write(self._render(status, content, extra))
-
-    def _render(self, status: int, content: Any, extra: str = "") -> bytes:
-        is_page = isinstance(content, bytes)
-        body = content if is_page else b"" if content is None else json.dumps(content).encode() + b"\n"
-        kind = "text/html; charset=utf-8" if is_page else "application/json"
-        date = formatdate(time.time() + self._double.clock_skew, usegmt=True)
-        length = "" if status == 204 else f"Content-Length: {len(body)}\r\n"
-        head = f"HTTP/1.1 {status} {_REASON.get(status, 'X')}\r\nDate: {date}\r\nContent-Type: {kind}\r\n{length}{extra}\r\n"
-        return head.encode("latin-1") + body
-
-    def _strike(self, fault: Fault, respond: Callable[[], Answer]) -> None:
-        """Do what the fault says; what is not listed here is a plain wrong answer."""
-        kind = fault.kind
-        if kind in (FaultKind.LOST_AFTER_WRITE, FaultKind.ERROR_AFTER_WRITE):
-            respond()
-        if kind is FaultKind.HANG:
-            self._is_stuck = True
-        elif kind in (FaultKind.RESET, FaultKind.LOST_AFTER_WRITE):
-            self._transport.abort()
-        elif kind is FaultKind.SLOW:
-            self._double._loop.call_later(fault.seconds, lambda: self._send(*respond()))
-        elif kind is FaultKind.DRIP:
-            self._is_stuck = True
-            self._drip(self._render(*respond()), 0)
-        elif kind is FaultKind.HALF_REPLY:
-            whole = self._render(*respond())
-            self._transport.write(whole[:-3])
-            self._transport.close()
-        elif kind is FaultKind.NOT_HTTP:
-            self._transport.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
-            self._transport.close()
-        elif kind is FaultKind.HUGE:
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
-            self._transport.write(b"[" + b'"more",' * 2_000_000)
-        elif kind is FaultKind.REDIRECT:
-            self._send(302, _PAGE % (b"Found", b"Found"), "Location: http://elsewhere.example/\r\n")
-        else:
-            self._send(*_WRONG[kind])
-
-    def _drip(self, rest: bytes, at: int) -> None:
-        if at < len(rest) and not self._transport.is_closing():
-            self._transport.write(rest[at : at + 1])
-            self._double._loop.call_later(0.05, self._drip, rest, at + 1)
-
-
-_WRONG: dict[FaultKind, Answer] = {
-    FaultKind.HTML: (200, _PAGE % (b"Log in", b"Log in")),
-    FaultKind.BAD_GATEWAY: (502, _PAGE % (b"502 Bad Gateway", b"502 Bad Gateway")),
-    FaultKind.MAINTENANCE: error(
-        503,
-        "maintenance_mode_active",
-        "Your request was rejected since Cloudify Manager is currently in maintenance mode",
-    ),
-    FaultKind.ERROR: error(
-        500, "internal_server_error", "Internal error occurred in manager REST server - KeyError: 'x'"
-    ),
-    FaultKind.ERROR_AFTER_WRITE: error(500, "internal_server_error", "Timed out waiting for the workflow to complete"),
-    FaultKind.UNAUTHORIZED: error(401, "unauthorized_error", "User unauthorized: Token is expired"),
-    FaultKind.FORBIDDEN: error(403, "forbidden_error", "Authorization failed: tenant not provided"),
-    FaultKind.WRONG_SHAPE: (200, {"hello": ["world"]}),
-}
 
 
 def refused_port() -> int:

@@ -30,7 +30,8 @@ def test_an_endpoint_that_is_no_host_is_refused(typed):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"port": 0}, {"port": 70000}, {"protocol": "ftp"}, {"tenant": ""}, {"tenant": "a\r\nX: b"}, {"tenant": "ü"}]
+    "wrong",
+    [{"port": 0}, {"port": 70000}, {"protocol": "ftp"}, {"tenant": ""}, {"tenant": "a\r\nX: b"}, {"tenant": "ü"}],
 )
 def test_an_address_refuses_what_cannot_be_sent(wrong):
     with pytest.raises(ValueError):
@@ -64,7 +65,12 @@ def test_a_token_that_no_header_can_carry_is_refused_without_repeating_it(value)
 
 
 def test_a_credential_is_one_of_both_and_whole():
-    for wrong in ({}, {"token": "a", "username": "b", "password": "c"}, {"username": "b"}, {"username": "a:b", "password": "c"}):
+    for wrong in (
+        {},
+        {"token": "a", "username": "b", "password": "c"},
+        {"username": "b"},
+        {"username": "a:b", "password": "c"},
+    ):
         with pytest.raises(ValueError):
             Credential(**wrong)
 

@@ -6,8 +6,9 @@ import pytest
 
 from inventory.connectors.address import Address, Credential, Timeouts, Trust
 from inventory.connectors.errors import ErrorKind
-from inventory.connectors.ladder import RungState, climb, climb_iter
+from inventory.connectors.ladder import climb, climb_iter
 from inventory.connectors.policy import EndpointPolicy
+from inventory.connectors.rungs import RungState
 from inventory.doubles import Account, Authority, Fault, FaultKind, ManagerDouble, refused_port
 from inventory.doubles.server import default_authority
 from tests.inventory.connectors.conftest import ALICE, BOB, LOOPBACK

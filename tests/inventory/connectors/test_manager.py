@@ -43,7 +43,10 @@ def test_a_service_goes_all_the_way(double, secure, connect, kind):
     assert [instance.state for instance in client.node_instances("d1")] == ["started"]
     assert [each.workflow_id for each in client.executions("d1")] == ["install"]
     assert len(client.executions("d1", ["terminated"], system=True)) == 2
-    assert [event.event_type for event in client.events(execution.id).events] == ["workflow_started", "workflow_succeeded"]
+    assert [event.event_type for event in client.events(execution.id).events] == [
+        "workflow_started",
+        "workflow_succeeded",
+    ]
     assert [each.id for each in client.search_deployments([])] == ["d1"]
     assert client.count_deployments() == client.count_deployments([("blueprint_id", "app")]) == 1
     assert client.start_execution("d1", "uninstall").workflow_id == "uninstall"
@@ -179,7 +182,18 @@ def test_only_the_three_ways_to_cancel_exist(double, connect):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"null", b"[]", b'"OK"', b'{"items": {}}', b'{"items": [1]}', b'{"id": 1}', b'{"id": "e"}', b"\xff\xfe", b"[" * 100_000],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"OK"',
+        b'{"items": {}}',
+        b'{"items": [1]}',
+        b'{"id": 1}',
+        b'{"id": "e"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
 )
 def test_answers_of_any_other_shape_are_broken(connect, bare_server, body):
     from inventory.connectors.address import Address

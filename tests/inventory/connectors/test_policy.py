@@ -25,7 +25,9 @@ def test_a_dangerous_address_is_refused_unless_its_network_is_named(text):
     assert EndpointPolicy.of([f"{text}/{ip.max_prefixlen}"]).allows(ip)
 
 
-@pytest.mark.parametrize("text", ["10.0.0.5", "192.168.1.1", "93.184.216.34", "2001:4860::1", "fd12::1", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "text", ["10.0.0.5", "192.168.1.1", "93.184.216.34", "2001:4860::1", "fd12::1", "64:ff9b::808:808"]
+)
 def test_an_ordinary_address_is_allowed(text):
     assert EndpointPolicy().allows(ipaddress.ip_address(text))
 

@@ -203,7 +203,9 @@ def test_a_read_whose_kept_connection_breaks_is_tried_once_more_and_only_once(do
     assert double.count("GET", "/version") == 5
 
 
-@pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.LOST_AFTER_WRITE, FaultKind.HANG, FaultKind.ERROR_AFTER_WRITE])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.RESET, FaultKind.LOST_AFTER_WRITE, FaultKind.HANG, FaultKind.ERROR_AFTER_WRITE]
+)
 def test_a_write_without_a_clear_answer_is_unknown_and_sent_once(double, connect, kind):
     client = connect(double, timeouts=Timeouts(upload=0.4))
     client.version()
@@ -237,7 +239,7 @@ def test_a_client_keeps_one_connection(secure, connect):
     client = connect(secure)
     for _ in range(5):
         client.version()
-    assert len(secure._open) == 1
+    assert len(secure.open) == 1
 
 
 def test_a_pool_gives_the_same_target_its_connection_back_and_nobody_elses(secure):

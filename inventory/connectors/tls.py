@@ -1,14 +1,52 @@
-"""Words for a TLS handshake that failed: what is wrong with the certificate, and what to do about it."""
+"""TLS settings for each kind of trust, and words for a handshake that failed."""
 
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 
-from inventory.connectors.address import Address, TrustMode
+from inventory.connectors.address import Address, Trust, TrustMode
+from inventory.connectors.errors import ErrorKind, ManagerError
 
 # X509_V_ERR_* of OpenSSL, as `SSLCertVerificationError.verify_code` reports them.
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED_LEAF, _SELF_SIGNED_ROOT, _NO_ISSUER, _NO_FIRST = 9, 10, 18, 19, 20, 21
 _NAME_MISMATCH, _IP_MISMATCH = 62, 64
+
+
+def tls_context(trust: Trust) -> ssl.SSLContext:
+    """The TLS settings for a kind of trust. Built once each: loading certificates costs more than a whole request."""
+    if trust.mode is TrustMode.BUNDLE:
+        return _bundle_context(trust.ca_bundle)
+    return _verifying_context() if trust.mode is TrustMode.SYSTEM else unverified_context()
+
+
+@lru_cache(maxsize=1)
+def _verifying_context() -> ssl.SSLContext:
+    return _modern(ssl.create_default_context())
+
+
+@lru_cache(maxsize=256)
+def _bundle_context(pem: str) -> ssl.SSLContext:
+    try:
+        return _modern(ssl.create_default_context(cadata=pem))
+    except (ssl.SSLError, ValueError):
+        raise ManagerError(
+            ErrorKind.INPUT, "The CA bundle of this manager cannot be read. Paste its certificates again as PEM text."
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def unverified_context() -> ssl.SSLContext:
+    """For pinned certificates, which are compared after the handshake, and for those that are declared insecure."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return _modern(context)
+
+
+def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def explain_tls(error: Exception, address: Address) -> str:
