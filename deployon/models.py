@@ -1,5 +1,7 @@
-"""Services and their versions, placements on environments, rollouts and their targets."""
+"""Services and their versions, placements on environments, previews, rollouts and their targets."""
 from __future__ import annotations
+
+import hashlib
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Tenant
 from inventory.models import Archive, Deployment, Environment
 from runs.models import Run
+from runs.states import StateRow
 
 
 class Service(models.Model):
@@ -34,13 +37,15 @@ class ServiceVersion(models.Model):
         PUSHED = "pushed", "Uploaded here and pushed to each environment"
         PRESENT = "present", "Already present at each environment"
 
+    USUAL_MAIN_FILE = "blueprint.yaml"
+
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     source = models.CharField(max_length=8, choices=Source)
     digest = models.CharField(max_length=64)  # of the archive; for "present": SHA-256 of "present:<remote id>"
     archive = models.ForeignKey(Archive, null=True, on_delete=models.PROTECT, related_name="+")
     remote_blueprint = models.CharField(max_length=256, blank=True)  # for "present"
-    main_file = models.CharField(max_length=256, default="blueprint.yaml")
+    main_file = models.CharField(max_length=256, default=USUAL_MAIN_FILE)
     inputs_schema = models.JSONField(default=dict)  # {name: {type, default, description, constraints, required, ...}}
     capabilities = models.JSONField(default=list)  # names the blueprint exports
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -56,8 +61,15 @@ class ServiceVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.service.name} v{self.number}"
 
+    @property
+    def content_digest(self) -> str:
+        """What tells one content from another: the digest, and the main file where it is not the usual one."""
+        if self.main_file == self.USUAL_MAIN_FILE:
+            return self.digest
+        return hashlib.sha256(f"{self.digest}:{self.main_file}".encode()).hexdigest()
 
-class Placement(models.Model):
+
+class Placement(StateRow):
     """A service on an environment, lasting: what is wanted there, what is there."""
 
     class State(models.TextChoices):
@@ -90,6 +102,28 @@ class Placement(models.Model):
         return f"{self.service}@{self.environment}"
 
 
+class Preview(models.Model):
+    """What a rollout would do, as it was shown; kept for a day so that Start can name it and say what has changed since."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="previews")
+    digest = models.CharField(max_length=64)  # of everything that would happen, see deployon.previews
+    action = models.CharField(max_length=12)  # a Rollout.Action
+    version = models.ForeignKey(ServiceVersion, on_delete=models.CASCADE, related_name="previews")
+    inputs = models.JSONField(default=dict)
+    rules = models.JSONField(default=list)
+    environments = models.JSONField(null=True)  # ids, where they were named one by one instead of by rules
+    content = models.JSONField()  # {"create": [row...], "remove", "differs", "stays", "excluded"}; row: deployon.previews.Row
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "digest"], name="preview_digest_per_tenant")]
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.version} ({self.digest[:12]})"
+
+
 class Rollout(models.Model):
     """One command over many environments: put a service there, or take it away. Its run is the parent of its targets' runs."""
 
@@ -103,11 +137,10 @@ class Rollout(models.Model):
     inputs = models.JSONField(default=dict)
     rules = models.JSONField(default=list)  # filter rules as given
     digest = models.CharField(max_length=64)  # of the preview that was started
-    preview = models.JSONField()  # {"create": [...], "differs": [...], "stays": [...], "excluded": [...]} as shown
+    preview = models.JSONField()  # content of the Preview as shown
     max_parallel = models.PositiveIntegerField(default=10)
     failure_budget = models.PositiveIntegerField(null=True)
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="rollouts")  # of the latest attempt
-    idempotency_key = models.CharField(max_length=128, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -115,7 +148,8 @@ class Rollout(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.version} on {len(self.preview.get('create', []))} environments"
+        count = len(self.preview.get("create", [])) + len(self.preview.get("remove", []))
+        return f"{self.get_action_display()} {self.version} on {count} environment{'' if count == 1 else 's'}"
 
 
 class Target(models.Model):
@@ -140,3 +174,19 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment} in rollout {self.rollout_id}"
+
+
+class StartKey(models.Model):
+    """An Idempotency-Key that started work here: the same key again gives the same rollout and starts nothing."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=128)
+    request_hash = models.CharField(max_length=64)  # of path and body: a key must not serve two different requests
+    rollout = models.ForeignKey(Rollout, on_delete=models.CASCADE, related_name="start_keys")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="start_key_per_tenant")]
+
+    def __str__(self) -> str:
+        return self.key

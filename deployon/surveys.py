@@ -1,0 +1,52 @@
+"""Asks sub-managers what is there now, side by side and within limits; changes nothing here or there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from django.core.exceptions import ValidationError
+
+from deployon.models import Rollout, ServiceVersion
+from deployon.orders import order_for
+from deployon.verdicts import Found, Wanted
+from deployon.sessions import client_for
+from inventory.connectors.errors import ErrorKind, ManagerError
+from inventory.connectors.manager import ManagerClient
+from inventory.driver import Differs, Order, check_blueprint, survey as look_at
+from inventory.models import Environment
+
+AT_ONCE = 16
+
+
+def survey(wanted: Wanted, environments: list[Environment]) -> dict[int, Found]:
+    """Environment id -> what is there; those that cannot be asked say why. 1 request each, 2 for a blueprint that must be present."""
+    looks: dict[int, Callable[[], Found]] = {}
+    for environment in environments:
+        if environment.state not in (Environment.State.READY, Environment.State.DEGRADED):
+            continue  # excluded by its state
+        try:
+            client = client_for(environment)  # reads the database, hence not in the threads
+        except (ManagerError, ValidationError) as error:
+            text = error.message if isinstance(error, ManagerError) else " ".join(error.messages)
+            looks[environment.pk] = partial(Found, error=text, kind=str(ErrorKind.CREDENTIAL))
+            continue
+        order = order_for(wanted.version, wanted.inputs, environment)
+        looks[environment.pk] = partial(_look, client, order, wanted)
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as threads:
+        futures = {key: threads.submit(look) for key, look in looks.items()}
+        return {key: future.result() for key, future in futures.items()}
+
+
+def _look(client: ManagerClient, order: Order, wanted: Wanted) -> Found:
+    is_deploy = wanted.action == Rollout.Action.DEPLOY
+    with client:
+        try:
+            if is_deploy and wanted.version.source == ServiceVersion.Source.PRESENT:
+                check_blueprint(client, order.blueprint_id)
+            seen = look_at(client, order.deployment_id, order if is_deploy else None)
+        except ManagerError as error:
+            return Found(error=error.message, kind=str(error.kind))
+    first = seen.differences[0].what if seen.differences else ""
+    return Found(str(seen.situation), first, Differs(seen.differences).reason if seen.differences else "")

@@ -1,0 +1,3 @@
+#!/bin/bash -e
+rm -f -- "$page"
+ctx logger info "Removed $page"
