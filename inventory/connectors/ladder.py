@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -15,7 +14,7 @@ from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.connectors.policy import EndpointPolicy, Place, resolve
 from inventory.connectors.replies import Version
-from inventory.connectors.rungs import TITLES, Climb, Rung, RungState
+from inventory.connectors.rungs import TITLES, Climb, Finding, Rung, RungState
 from inventory.connectors.sockets import dial, explain_no_connection
 
 OLDEST_VERSION, NEWEST_MAJOR = (5, 1), 7
@@ -38,14 +37,6 @@ def climb_iter(
 ) -> Iterator[Rung]:
     """The same, rung by rung as they are known; use a `Climber` where the result is wanted as well."""
     yield from Climber(address, credential, policy, timeouts).rungs()
-
-
-@dataclass
-class _Finding:
-    """What a rung found, before it is timed and titled."""
-
-    detail: str
-    remedies: list[str] = field(default_factory=list)
 
 
 class Climber:
@@ -79,7 +70,7 @@ class Climber:
 
     def rungs(self) -> Iterator[Rung]:
         """Each rung as soon as it is known."""
-        steps: dict[str, Callable[[], _Finding]] = {
+        steps: dict[str, Callable[[], Finding]] = {
             "name": self._resolve,
             "tcp": self._connect,
             "tls": self._secure,
@@ -102,7 +93,7 @@ class Climber:
                 self._rungs.append(rung)
                 yield rung
 
-    def _try(self, key: str, step: Callable[[], _Finding]) -> Rung:
+    def _try(self, key: str, step: Callable[[], Finding]) -> Rung:
         began = time.monotonic()
         try:
             found = step()
@@ -113,19 +104,19 @@ class Climber:
         state = RungState.WARNED if found.remedies else RungState.PASSED
         return Rung(key, TITLES[key], state, found.detail, _since(began), " ".join(found.remedies))
 
-    def _resolve(self) -> _Finding:
+    def _resolve(self) -> Finding:
         self._places = resolve(self._address.endpoint, self._address.port, self._policy)
-        return _Finding(", ".join(dict.fromkeys(place.ip for place in self._places)))
+        return Finding(", ".join(dict.fromkeys(place.ip for place in self._places)))
 
-    def _connect(self) -> _Finding:
+    def _connect(self) -> Finding:
         try:
             sock = dial(self._places, self._timeouts.connect)
         except OSError as error:
             raise ManagerError(ErrorKind.UNREACHABLE, explain_no_connection(error, self._address.where)) from None
         with sock:
-            return _Finding(f"{sock.getpeername()[0]} port {self._address.port} answers.")
+            return Finding(f"{sock.getpeername()[0]} port {self._address.port} answers.")
 
-    def _secure(self) -> _Finding:
+    def _secure(self) -> Finding:
         self._peer, refusal = shake_hands(self._address, self._places, self._timeouts.connect)
         if refusal is not None:
             raise refusal
@@ -134,7 +125,7 @@ class Climber:
             raise ManagerError(
                 ErrorKind.BROKEN, f"{self._address.where} showed no certificate. Check its TLS settings."
             )
-        found = _Finding(
+        found = Finding(
             f"{peer.tls_version}, certificate of {peer.issuer}, valid until {peer.expires_at:%Y-%m-%d}, "
             f"SHA-256 {peer.fingerprint}."
         )
@@ -150,11 +141,11 @@ class Climber:
             )
         return found
 
-    def _speak(self) -> _Finding:
+    def _speak(self) -> Finding:
         reply = self._client.ok()
         if reply.status in (429, 502, 503, 504) or 300 <= reply.status < 400:
             raise self._client.refuse(reply)
-        found = _Finding(f"Answers in HTTP (status {reply.status} for /api/v3.1/ok).")
+        found = Finding(f"Answers in HTTP (status {reply.status} for /api/v3.1/ok).")
         if not self._address.is_tls:
             found.remedies.append(
                 "Plain http: the credential and every secret cross the network in clear text. Use https at the manager."
@@ -165,22 +156,22 @@ class Climber:
             found.remedies.append("Set both clocks by NTP: tokens, certificates and logs depend on the time.")
         return found
 
-    def _ask_version(self) -> _Finding:
+    def _ask_version(self) -> Finding:
         try:
             self._version = self._client.version()
         except ManagerError as error:
             if error.status != 401:
                 raise
             self._refused = error  # not asked a second time: repeated failures lock accounts
-            return _Finding("Not known yet.", ["A manager tells its version only to an account that it accepts."])
+            return Finding("Not known yet.", ["A manager tells its version only to an account that it accepts."])
         return self._judge_version(self._version)
 
-    def _judge_version(self, version: Version) -> _Finding:
+    def _judge_version(self, version: Version) -> Finding:
         text = f"{version.version} ({version.edition})" if version.edition else version.version
         numbers = version.numbers
         supported = f"{OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} to {NEWEST_MAJOR}.x"
         if numbers is None:
-            return _Finding(
+            return Finding(
                 text, [f"This version cannot be judged; supported are {supported}. Try with one service first."]
             )
         if numbers < OLDEST_VERSION:
@@ -189,16 +180,16 @@ class Climber:
                 f"The manager's version {text} is too old; supported are {supported}. Update the manager.",
             )
         if numbers[0] > NEWEST_MAJOR:
-            return _Finding(text, [f"Newer than what was tried ({supported}). Try with one service first."])
-        return _Finding(text)
+            return Finding(text, [f"Newer than what was tried ({supported}). Try with one service first."])
+        return Finding(text)
 
-    def _present_credential(self) -> _Finding:
+    def _present_credential(self) -> Finding:
         if self._refused is not None:
             raise self._refused
         self._whoami = self._client.whoami()
-        return _Finding(f"We are {self._whoami.username} there.")
+        return Finding(f"We are {self._whoami.username} there.")
 
-    def _enter_tenant(self) -> _Finding:
+    def _enter_tenant(self) -> Finding:
         try:
             count = self._client.count_deployments()
         except ManagerError as error:
@@ -207,23 +198,23 @@ class Climber:
                     ErrorKind.INPUT, "This manager knows no labels on deployments, which the portal needs. Update it."
                 ) from None
             raise
-        return _Finding(f"{self._address.tenant}, with {count} deployment{'' if count == 1 else 's'}.")
+        return Finding(f"{self._address.tenant}, with {count} deployment{'' if count == 1 else 's'}.")
 
-    def _weigh_role(self) -> _Finding:
+    def _weigh_role(self) -> Finding:
         tenant = self._address.tenant
         roles = self._whoami.roles_in(tenant)
         if self._whoami.system_roles & SUFFICIENT_ROLES:
-            return _Finding(f"{', '.join(sorted(self._whoami.system_roles & SUFFICIENT_ROLES))}, everywhere.")
+            return Finding(f"{', '.join(sorted(self._whoami.system_roles & SUFFICIENT_ROLES))}, everywhere.")
         if roles is None:
-            return _Finding(
+            return Finding(
                 "The manager does not tell our roles.",
                 [f"Make sure that the account has the role user or manager in tenant {tenant}; nothing was tried out."],
             )
         if roles & SUFFICIENT_ROLES:
-            return _Finding(f"{', '.join(sorted(roles & SUFFICIENT_ROLES))} in {tenant}.")
+            return Finding(f"{', '.join(sorted(roles & SUFFICIENT_ROLES))} in {tenant}.")
         names = ", ".join(sorted(roles - {"default"})) or "no role"
         if roles - KNOWN_ROLES:
-            return _Finding(
+            return Finding(
                 f"{names} in {tenant}.",
                 ["This role is not a standard one; it must allow blueprint uploads and deployments."],
             )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
-from inventory.connectors.address import Address, Credential, Timeouts
+from inventory.connectors.conversation import BASE, Conversation, to_json
 from inventory.connectors.errors import ErrorKind, ManagerError
-from inventory.connectors.policy import EndpointPolicy
-from inventory.connectors.refusals import refusal, wrong_shape
 from inventory.connectors.replies import Status, Token, Version, Whoami
 from inventory.connectors.resources import (
     Blueprint,
@@ -24,53 +20,17 @@ from inventory.connectors.resources import (
     Node,
     NodeInstance,
 )
-from inventory.connectors.shapes import WrongShapeError, items, mapping, number, total
-from inventory.connectors.transport import Body, Reply, Transport
+from inventory.connectors.shapes import items, mapping, number, total
+from inventory.connectors.transport import Reply
 
-BASE = "/api/v3.1"
-T = TypeVar("T")
 Query = Iterable[tuple[str, str]]
 
 
-class ManagerClient:
+class ManagerClient(Conversation):
     """A conversation with one tenant of one remote manager, by one thread at a time; a context manager that closes it.
 
     Lists are read in one page of at most `size` rows. Nothing is retried but a read whose kept connection had been closed.
     """
-
-    def __init__(
-        self,
-        address: Address,
-        credential: Credential | None,
-        policy: EndpointPolicy,
-        timeouts: Timeouts | None = None,
-    ) -> None:
-        self.address = address
-        self.credential = credential
-        self._timeouts = timeouts or Timeouts()
-        self._transport = Transport(address, policy, self._timeouts)
-        self._headers = {"Tenant": address.tenant}
-        if credential is not None:
-            name, value = credential.header
-            self._headers[name] = value
-        self._json_headers = {**self._headers, "Content-Type": "application/json"}
-
-    def __enter__(self) -> ManagerClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._transport.close()
-
-    @property
-    def requests_sent(self) -> int:
-        """How many requests this client has sent so far."""
-        return self._transport.requests_sent
 
     # The manager and us
 
@@ -159,7 +119,11 @@ class ManagerClient:
             [("_include", Deployment.FIELDS), ("_sort", "id"), ("_size", str(size)), ("_offset", str(offset))]
         )
         reply = self._request(
-            "POST", f"/searches/deployments{query}", self._json_headers, _json({"filter_rules": rules}), is_write=False
+            "POST",
+            f"/searches/deployments{query}",
+            self._json_headers,
+            to_json({"filter_rules": rules}),
+            is_write=False,
         )
         return self._read(reply, lambda content: [Deployment.read(row) for row in items(content)])
 
@@ -223,52 +187,6 @@ class ManagerClient:
             lambda content: EventPage(tuple(Event.read(row) for row in items(content)), total(content)),
         )
 
-    # How it is said
-
-    def refuse(self, reply: Reply) -> ManagerError:
-        """The error that a raw answer amounts to."""
-        return refusal(reply, self.address, self.credential, is_write=False)
-
-    def _get(self, path: str, read: Callable[[Any], T]) -> T:
-        return self._read(self._request("GET", path, self._json_headers), read)
-
-    def _send(self, method: str, path: str, read: Callable[[Any], T], body: Mapping[str, Any]) -> T:
-        return self._read(self._request(method, path, self._json_headers, _json(body)), read, is_write=True)
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: Body = None,
-        seconds: float | None = None,
-        *,
-        is_write: bool | None = None,
-    ) -> Reply:
-        try:
-            reply = self._transport.request(method, BASE + path, headers, body, seconds)
-        except ManagerError as error:
-            error.is_unknown = error.is_unknown and is_write is not False
-            raise
-        if not 200 <= reply.status < 300:
-            writes = method != "GET" if is_write is None else is_write
-            raise refusal(reply, self.address, self.credential, is_write=writes)
-        return reply
-
-    def _read(self, reply: Reply, read: Callable[[Any], T], *, is_write: bool = False) -> T:
-        try:
-            content = json.loads(reply.body)
-        except (ValueError, RecursionError):
-            is_page = b"<html" in reply.body[:1000].lower() or b"<!doctype" in reply.body[:1000].lower()
-            what = "a web page instead of JSON" if is_page else "no JSON"
-            raise wrong_shape(self.address, what, status=reply.status, is_write=is_write) from None
-        try:
-            if not isinstance(content, dict):
-                raise WrongShapeError("no object")
-            return read(content)
-        except WrongShapeError as error:
-            raise wrong_shape(self.address, str(error), status=reply.status, is_write=is_write) from None
-
 
 def _total_of_list(content: Mapping[str, Any]) -> int:
     items(content)
@@ -283,7 +201,3 @@ def _id(value: str) -> str:
 
 def _query(pairs: Query) -> str:
     return "?" + urlencode(list(pairs), safe=",:-_.")
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()

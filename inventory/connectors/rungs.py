@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -69,3 +69,11 @@ class Climb:
     @property
     def milliseconds(self) -> int:
         return sum(rung.milliseconds for rung in self.rungs)
+
+
+@dataclass
+class Finding:
+    """What a rung found, before it is timed and titled."""
+
+    detail: str
+    remedies: list[str] = field(default_factory=list)
