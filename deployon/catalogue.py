@@ -16,9 +16,9 @@ from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
 from deployon.models import Service, ServiceVersion
-from deployon.sessions import client_for
 from inventory import content as contents
 from inventory.blueprints import BlueprintFacts, read_blueprint
+from inventory.connections import client_for
 from inventory.connectors.errors import ManagerError
 from inventory.models import Environment
 

@@ -115,7 +115,7 @@ def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:
     rows = rows.matching(parse(where.rules, are_titles_free=True)) if where.rules is not None else rows.filter(pk__in=list(where.environments or ()))
     latest = Probe.objects.filter(environment=OuterRef("pk")).order_by("-id").values("pk")[:1]
     found = list(
-        rows.select_related("deployment__site", "sub_manager", "credential")
+        rows.select_related("deployment__site", "sub_manager", "credential__token", "credential__username", "credential__password")
         .annotate(last_probe_id=Subquery(latest))
         .order_by("deployment__display_name", "pk")
     )

@@ -9,19 +9,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from inventory.connections import client_for
 from inventory.connectors.manager import ManagerClient
 from inventory.models import Environment
 
 IDLE_SECONDS = 5.0
 OLDEST_SECONDS = 30.0  # a client is rebuilt after that, so that a replaced credential or address counts
 MAX_IDLE = 256  # each holds a socket
-
-
-def client_for(environment: Environment) -> ManagerClient:
-    """A new client of this environment."""
-    from inventory.exposing import client_for as make
-
-    return make(environment)
 
 
 class _Idle:
@@ -61,13 +55,30 @@ class _Idle:
             each.close()
 
 
+    def forget(self) -> None:
+        with self._lock:
+            clients, self._clients = self._clients, OrderedDict()
+        for _, _, client in clients.values():
+            client.close()
+
+
 _IDLE = _Idle()
+
+
+def forget() -> None:
+    """Close all that is idle."""
+    _IDLE.forget()
+
+
+def _connect(environment_id: int) -> ManagerClient:
+    rows = Environment.objects.select_related("sub_manager", "credential__token", "credential__username", "credential__password")
+    return client_for(rows.get(pk=environment_id))
 
 
 @contextmanager
 def session(environment: Environment) -> Iterator[ManagerClient]:
     """A client of this environment for the length of the block; one that met an error is not used again."""
-    born, client = _IDLE.take(environment.pk) or (time.monotonic(), client_for(environment))
+    born, client = _IDLE.take(environment.pk) or (time.monotonic(), _connect(environment.pk))
     try:
         yield client
     except BaseException:

@@ -11,10 +11,11 @@ from django.core.exceptions import ValidationError
 from deployon.models import Rollout, ServiceVersion
 from deployon.orders import order_for
 from deployon.verdicts import Found, Wanted
-from deployon.sessions import client_for
+from inventory.connections import client_for
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
-from inventory.driver import Differs, Order, check_blueprint, survey as look_at
+from inventory.driver import Differs, Order, check_blueprint
+from inventory.driver import survey as look_at
 from inventory.models import Environment
 
 AT_ONCE = 16

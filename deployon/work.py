@@ -45,8 +45,6 @@ class Work:
                 "rollout__version__service",
                 "placement__deployment",
                 "environment__deployment",
-                "environment__sub_manager",
-                "environment__credential",
             )
             .defer(*_UNUSED)
             .filter(pk=target_id)

@@ -1,0 +1,49 @@
+"""A double of a remote manager for the tests of rollouts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from deployon import operations, sessions
+from inventory.doubles import ManagerDouble
+from tests.runs.drive import drive as drive_runs
+
+
+@pytest.fixture
+def double(settings) -> Iterator[ManagerDouble]:
+    """One double; every environment that a test makes is a tenant of it."""
+    settings.ENDPOINT_NETWORKS = ["127.0.0.1/32"]
+    with ManagerDouble() as running:
+        yield running
+    sessions.forget()
+    operations._JUST_MADE.clear()
+
+
+@pytest.fixture
+def drive_until():
+    """Carries on with whatever is due until `condition()` holds."""
+
+    def until(condition, seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it never came to that"
+            drive_runs()
+            time.sleep(0.02)
+
+    return until
+
+
+@pytest.fixture
+def drive():
+    """Carries a rollout to its end: `drive(rollout)`; returns it fresh from the database."""
+
+    def to_the_end(rollout, seconds: float = 20.0):
+        rollout.refresh_from_db()
+        drive_runs(rollout.run, seconds)
+        rollout.refresh_from_db()
+        return rollout
+
+    return to_the_end
