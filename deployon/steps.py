@@ -68,7 +68,7 @@ class TargetStep(Operation):
             return False
         return self._meet(context, self.work, self.look)
 
-    def apply(self, context: Context) -> None | Later:
+    def apply(self, context: Context) -> Later | None:
         return self._meet(context, self.work, self._act)
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
@@ -81,7 +81,7 @@ class TargetStep(Operation):
         context.memory.pop("blips", None)
         return outcome
 
-    def _act(self, context: Context, work: Work, client: ManagerClient) -> None | Later:
+    def _act(self, context: Context, work: Work, client: ManagerClient) -> Later | None:
         result = self.act(context, work, client)
         if isinstance(result, driver.Done):
             self.finish(context, work, client, result)
@@ -146,7 +146,7 @@ class TargetStep(Operation):
         cause = "timeout" if isinstance(error, OutOfTime) else str(error.kind)
         raise OperationError(error.message, cause=cause) from None
 
-    def cancel(self, context: Context) -> None | Later:
+    def cancel(self, context: Context) -> Later | None:
         """Tell the sub-manager to end what it runs for us, follow that to its end, and report what it said."""
         memory = context.memory
         work = self.work

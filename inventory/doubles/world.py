@@ -178,6 +178,7 @@ class BlueprintRow:
     error: str
     ready: float
     size: int
+    plan: dict[str, Any] | None = None  # what a test wants it to tell of its inputs and capabilities
 
     @property
     def present_state(self) -> str:
@@ -190,6 +191,8 @@ class BlueprintRow:
             "state": state,
             "error": self.error or None if state == self.state else None,
             "labels": [],
+            "description": None,
+            "plan": self.plan or {},
         }
 
 
