@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import stat
 import tarfile
@@ -58,9 +59,21 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
     except ArchiveError:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError, UnicodeError):
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        OSError,
+        ValueError,
+        UnicodeError,
+    ):
         shutil.rmtree(target, ignore_errors=True)
-        raise ArchiveError("The archive is damaged or of an unknown kind: send a zip, tar, tar.gz or tar.bz2 file.") from None
+        raise ArchiveError(
+            "The archive is damaged or of an unknown kind: send a zip, tar, tar.gz or tar.bz2 file."
+        ) from None
 
 
 def _unpack(archive: Path, target: Path, limits: Limits, size: int) -> None:
@@ -80,7 +93,9 @@ def _unpack(archive: Path, target: Path, limits: Limits, size: int) -> None:
             place.mkdir(parents=True, exist_ok=True)
             continue
         if member.size > budget:
-            raise ArchiveError(f"The archive unpacks to too much: at most {limits.unpacked} bytes and {limits.ratio} times its size.")
+            raise ArchiveError(
+                f"The archive unpacks to too much: at most {limits.unpacked} bytes and {limits.ratio} times its size."
+            )
         place.parent.mkdir(parents=True, exist_ok=True)
         source = member.open()
         if source is None:
@@ -97,7 +112,9 @@ def _copy(source: IO[bytes], place: Path, budget: int, limits: Limits) -> int:
         while chunk := source.read(CHUNK):
             written += len(chunk)
             if written > budget:
-                raise ArchiveError(f"The archive unpacks to too much: at most {limits.unpacked} bytes and {limits.ratio} times its size.")
+                raise ArchiveError(
+                    f"The archive unpacks to too much: at most {limits.unpacked} bytes and {limits.ratio} times its size."
+                )
             output.write(chunk)
     return written
 
@@ -105,7 +122,14 @@ def _copy(source: IO[bytes], place: Path, budget: int, limits: Limits) -> int:
 def checked_path(name: str) -> PurePosixPath:
     """The member's path, refused when it could lead elsewhere."""
     path = PurePosixPath(name)
-    if not name or "\0" in name or "\\" in name or path.is_absolute() or ".." in path.parts or (len(name) > 1 and name[1] == ":"):
+    if (
+        not name
+        or "\0" in name
+        or "\\" in name
+        or path.is_absolute()
+        or ".." in path.parts
+        or (len(name) > 1 and name[1] == ":")
+    ):
         raise ArchiveError(f"The archive has a file with a path that is not allowed: '{_shown(name)}'.")
     if len(path.parts) > DEPTH_LIMIT or any(len(part.encode()) > NAME_LIMIT for part in path.parts):
         raise ArchiveError(f"The archive has a file whose path is too long: '{_shown(name)}'.")
@@ -139,22 +163,32 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
         mode = info.external_attr >> 16
         kind = stat.S_IFMT(mode)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ArchiveError(f"The archive has '{_shown(info.filename)}', which is a link or a device: only files and folders are taken.")
+            raise ArchiveError(
+                f"The archive has '{_shown(info.filename)}', which is a link or a device: only files and folders are taken."
+            )
         if info.flag_bits & 1:
             raise ArchiveError("The archive is encrypted: send it without a password.")
-        yield Member(info.filename, info.is_dir(), bool(mode & 0o111), info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+        yield Member(
+            info.filename, info.is_dir(), bool(mode & 0o111), info.file_size, functools.partial(archive.open, info)
+        )
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive:
         if not (info.isfile() or info.isdir()) or info.issparse():
-            raise ArchiveError(f"The archive has '{_shown(info.name)}', which is a link or a device: only files and folders are taken.")
-        yield Member(info.name, info.isdir(), bool(info.mode & 0o111), info.size, lambda info=info: archive.extractfile(info))  # type: ignore[misc]
+            raise ArchiveError(
+                f"The archive has '{_shown(info.name)}', which is a link or a device: only files and folders are taken."
+            )
+        yield Member(
+            info.name, info.isdir(), bool(info.mode & 0o111), info.size, functools.partial(archive.extractfile, info)
+        )
 
 
 def _top_folder(target: Path) -> Path:
     entries = list(target.iterdir())
     if len(entries) != 1 or not entries[0].is_dir():
         found = "nothing" if not entries else f"{len(entries)} entries" if len(entries) > 1 else "one file"
-        raise ArchiveError(f"The archive must hold exactly one top folder with the blueprint in it; it has {found} at its top.")
+        raise ArchiveError(
+            f"The archive must hold exactly one top folder with the blueprint in it; it has {found} at its top."
+        )
     return entries[0]

@@ -23,6 +23,7 @@ from orchestration.runner_rules import (
 from orchestration.runner_types import Answer, BlueprintProblem, Call, Gateway, Row, RunnerSettings, WorkflowOrder
 
 FINAL = ("terminated", "failed", "cancelled")
+OPERATION_ENDS = ("succeeded", "failed", "rescheduled")
 NO_INSTANCE = "(?!)"
 
 
@@ -54,7 +55,9 @@ class SecretGuard:
 class CallServer:
     """Between the pipes of one execution and its gateway."""
 
-    def __init__(self, settings: RunnerSettings, order: WorkflowOrder, gateway: Gateway, evaluate: Callable[..., Any]) -> None:
+    def __init__(
+        self, settings: RunnerSettings, order: WorkflowOrder, gateway: Gateway, evaluate: Callable[..., Any]
+    ) -> None:
         self.settings = settings
         self.order = order
         self.gateway = gateway
@@ -64,6 +67,8 @@ class CallServer:
         self.final_error: str | None = None
         self.overdue: str | None = None
         """Set when the execution was cancelled because its time was over: what it ends with instead of cancelled."""
+        self.unrecorded: dict[str, Row] = {}
+        """Results of operations that the workflow process was told and has not stored yet."""
         self._evaluate = evaluate
         self._buffer: list[Call] = []
         self._names = {
@@ -84,7 +89,13 @@ class CallServer:
 
     def serve(self, message: Row, operation: Operation | None) -> Answer:
         """Answer one call of the workflow process (operation None) or of an operation's process."""
-        call = Call(str(message.get("method")), str(message.get("path")), dict(message.get("query") or {}), message.get("body"), self.evaluate)
+        call = Call(
+            str(message.get("method")),
+            str(message.get("path")),
+            dict(message.get("query") or {}),
+            message.get("body"),
+            self.evaluate,
+        )
         rules = self._workflow_rules if operation is None else operation.rules
         if not is_allowed(rules, call.method, call.path):
             return refuse(f"{call.method} {cut(call.path, 200)} is not allowed from here")
@@ -114,7 +125,12 @@ class CallServer:
             body = self.logs.clean(call.body if isinstance(call.body, dict) else {}, untrusted=operation is not None)
             return self._later(Call("POST", "/events", {}, self.masker.mask(body), self.evaluate))
         if call.method == "PATCH" and call.path.startswith("/operations/"):
-            body = {**call.body, **self.masked({name: call.body.get(name) for name in ("result", "exception", "exception_causes")})}
+            if call.body.get("state") in OPERATION_ENDS:
+                self.unrecorded.pop(call.path.rpartition("/")[2], None)
+            body = {
+                **call.body,
+                **self.masked({name: call.body.get(name) for name in ("result", "exception", "exception_causes")}),
+            }
             return self._later(Call("PATCH", call.path, {}, body, self.evaluate))
         self.flush()
         if call.method == "PATCH" and call.path.startswith("/executions/"):
@@ -172,7 +188,11 @@ class CallServer:
         if "\0" in path or os.path.commonpath([real, root]) != root or not os.path.exists(real):
             return refuse(f"The blueprint has no file '{cut(path, 200)}'", 404)
         if call.query.get("list"):
-            files = [str(file.relative_to(real)) for file in sorted(Path(real).rglob("*")) if file.is_file() and not file.is_symlink()]
+            files = [
+                str(file.relative_to(real))
+                for file in sorted(Path(real).rglob("*"))
+                if file.is_file() and not file.is_symlink()
+            ]
             return Answer(200, {"files": files})
         if not os.path.isfile(real):
             return refuse(f"'{cut(path, 200)}' is a folder of the blueprint, not a file", 404)
@@ -187,21 +207,30 @@ class CallServer:
         self._buffer.append(Call("PATCH", f"/operations/{operation_id}", {}, change, self.evaluate))
         self.flush()
 
-    def store_result(self, operation_id: str, result: Row) -> None:
-        """The end of an operation whose workflow process is gone."""
+    def store_results(self) -> None:
+        """The ends of operations that the workflow process did not store, because it is gone."""
+        results, self.unrecorded = self.unrecorded, {}
+        for operation_id, result in results.items():
+            self._store_result(operation_id, result)
+
+    def _store_result(self, operation_id: str, result: Row) -> None:
         error = result.get("error")
         if error is None:
             self.set_operation_state(operation_id, {"state": "succeeded", "result": result.get("result")})
         else:
             causes = (error.get("known_exception_type_kwargs") or {}).get("causes")
-            self.set_operation_state(operation_id, {"state": "failed", "exception": error["message"], "exception_causes": causes})
+            self.set_operation_state(
+                operation_id, {"state": "failed", "exception": error["message"], "exception_causes": causes}
+            )
 
     def report(self, status: str, why: str | None) -> None:
         """The end of an execution that could not report it itself: the event, then the status."""
         if self.overdue is None:
             self._tell(status, why)
             self.flush()
-        self._status(Call("PATCH", f"/executions/{self.order.execution_id}", {}, {"status": status, "error": why}, self.evaluate))
+        self._status(
+            Call("PATCH", f"/executions/{self.order.execution_id}", {}, {"status": status, "error": why}, self.evaluate)
+        )
 
     def _tell(self, status: str, why: str | None) -> None:
         text = f"'{self.order.workflow_id}' workflow execution {status}" + (f": {why}" if why else "")

@@ -73,7 +73,9 @@ def context_of(operation: Row) -> Row:
         ends = {"source": related.get("node_id"), "target": context.get("node_id")}
         if related.get("is_target"):
             ends = {"source": context.get("node_id"), "target": related.get("node_id")}
-        found.update({"source_id": ends["source"], "target_id": ends["target"], "node_instance_id": None, "node_name": None})
+        found.update(
+            {"source_id": ends["source"], "target_id": ends["target"], "node_instance_id": None, "node_name": None}
+        )
     return found
 
 
@@ -94,7 +96,17 @@ def side_effects(operation: Row, change: Row) -> tuple[str, Row] | None:
 def record(kind: str, message: str, **fields: Any) -> Row:
     """One event or log as stored; all keys are present."""
     empty: Row = dict.fromkeys(
-        ("event_type", "logger", "level", "operation", "node_instance_id", "node_name", "source_id", "target_id", "error_causes")
+        (
+            "event_type",
+            "logger",
+            "level",
+            "operation",
+            "node_instance_id",
+            "node_name",
+            "source_id",
+            "target_id",
+            "error_causes",
+        )
     )
     return {**empty, "type": kind, "message": message, "timestamp": now(), **fields}
 

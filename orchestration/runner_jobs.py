@@ -60,7 +60,9 @@ def finish(messages: Iterator[Row], child: Child, storage: Any) -> Any:
         raise BlueprintProblem("limit", "The blueprint takes too long to read; make it simpler.") from None
     except LineTooLong:
         raise BlueprintProblem("limit", "The blueprint's plan is too large; make it simpler.") from None
-    raise BlueprintProblem("limit", "The blueprint needs more processor time or memory than a blueprint may; make it simpler.")
+    raise BlueprintProblem(
+        "limit", "The blueprint needs more processor time or memory than a blueprint may; make it simpler."
+    )
 
 
 def answer(storage: Any, message: Row) -> Row:

@@ -52,7 +52,10 @@ class Operation:
         if self.result is None:
             seconds = self.context.get("timeout")
             recoverable = self.context.get("timeout_recoverable") is not False
-            self.end(f"The operation was ended: it took longer than its timeout of {seconds} seconds", recoverable=recoverable)
+            self.end(
+                f"The operation was ended: it took longer than its timeout of {seconds} seconds",
+                recoverable=recoverable,
+            )
 
     def end(self, why: str, *, recoverable: bool = False) -> None:
         """End it with this error, unless it has already said how it ended."""
@@ -64,7 +67,11 @@ class Operation:
         """Its process has said how it ended; it has a moment to go."""
         if self.result is None:
             error = message.get("error")
-            error = error if error is None or is_error(error) else error_of("The operation reported an error that cannot be read")
+            error = (
+                error
+                if error is None or is_error(error)
+                else error_of("The operation reported an error that cannot be read")
+            )
             self.result = {"id": self.id, "error": error, "result": message.get("result")}
         self.deadline = time.monotonic() + EXIT_GRACE
 
@@ -83,7 +90,14 @@ def error_of(message: str, *, recoverable: bool = False) -> Row:
     }
 
 
-KNOWN_ERRORS = ("NonRecoverableError", "RecoverableError", "OperationRetry", "HttpException", "StopAgent", "WorkflowFailed")
+KNOWN_ERRORS = (
+    "NonRecoverableError",
+    "RecoverableError",
+    "OperationRetry",
+    "HttpException",
+    "StopAgent",
+    "WorkflowFailed",
+)
 
 
 def is_error(error: Any) -> bool:

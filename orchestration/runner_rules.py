@@ -15,7 +15,10 @@ WORKFLOW_CALLS = (
     ("GET", r"/executions/{execution}"),
     ("GET", r"/deployments/{deployment}"),
     ("GET", r"/blueprints/{blueprint}"),
-    ("GET", r"/(config|provider/context|plugins|nodes|node-instances|inter-deployment-dependencies|operations|resource)"),
+    (
+        "GET",
+        r"/(config|provider/context|plugins|nodes|node-instances|inter-deployment-dependencies|operations|resource)",
+    ),
     ("GET", rf"/node-instances/{ID}"),
     ("PATCH", rf"/node-instances/{ID}"),
     ("GET", r"/tasks_graphs"),
@@ -122,6 +125,7 @@ class LogFilter:
         self.max_logs = max_logs
         self.message_limit = message_limit
         self.count = 0
+        self._told = False
 
     def clean(self, body: Row, *, untrusted: bool) -> Row:
         """The body of POST /events as it may be stored."""
@@ -132,11 +136,12 @@ class LogFilter:
         logs = [item for item in body.get("logs") or [] if isinstance(item, dict)]
         before = self.count
         self.count += len(logs) + (len(events) if untrusted else 0)
-        if before >= self.max_logs:
-            logs, events = [], ([] if untrusted else events)
-        elif self.count > self.max_logs:
+        if self.count > self.max_logs:
+            logs, events = logs[: max(0, self.max_logs - before)], ([] if untrusted else events)
+        if self.count > self.max_logs and not self._told:
+            self._told = True
             text = f"The limit of {self.max_logs} log records for one execution is reached; what follows is not kept."
-            logs = [*logs[: self.max_logs - before], {"level": "warning", "logger": "runner", "message": {"text": text}}]
+            logs = [*logs, {"level": "warning", "logger": "runner", "message": {"text": text}}]
         return {"events": [self._short(item) for item in events], "logs": [self._short(item) for item in logs]}
 
     def _short(self, item: Row) -> Row:

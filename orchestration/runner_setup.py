@@ -95,7 +95,16 @@ def make(venv: Path = DEFAULT_VENV, interpreter: str | None = None) -> bool:
     build, rest = split_lock(REQUIREMENTS.read_text())
     python = str(venv / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+        pip = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--no-deps",
+        ]
         for name, text in (("build.txt", build), ("rest.txt", rest)):
             (Path(folder) / name).write_text(text)
             _run([*pip, "--no-build-isolation", "-r", str(Path(folder) / name)])

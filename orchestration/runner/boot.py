@@ -34,7 +34,12 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
 
 # (module, names): what we call or replace. A test and the start of the runner check that they exist.
 PATCH_POINTS: dict[str, tuple[str, ...]] = {
-    "cloudify.manager": ("get_rest_client", "get_resource", "get_resource_from_manager", "get_resource_directory_index"),
+    "cloudify.manager": (
+        "get_rest_client",
+        "get_resource",
+        "get_resource_from_manager",
+        "get_resource_directory_index",
+    ),
     "cloudify.workflows.workflow_context": ("RemoteContextHandler", "CloudifyWorkflowContext"),
     "cloudify.workflows.tasks": ("RemoteWorkflowTask", "WorkflowTask"),
     "cloudify.workflows.workflow_api": ("set_cancel_request", "has_cancel_request"),
@@ -47,14 +52,22 @@ PATCH_POINTS: dict[str, tuple[str, ...]] = {
     "dsl_parser.framework.parser": ("recursive_simple_cycles",),
     "dsl_parser.tasks": ("parse_dsl", "prepare_deployment_plan"),
     "dsl_parser.utils": ("url_exists",),
-    "dsl_parser.functions": ("evaluate_functions", "evaluate_node_functions", "evaluate_capabilities", "evaluate_outputs"),
+    "dsl_parser.functions": (
+        "evaluate_functions",
+        "evaluate_node_functions",
+        "evaluate_capabilities",
+        "evaluate_outputs",
+    ),
     "dsl_parser.import_resolver.abstract_import_resolver": ("AbstractImportResolver",),
 }
 METHODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("cloudify.workflows.workflow_context", "RemoteContextHandler"): ("_prepare_dispatcher",),
     ("cloudify.workflows.tasks", "RemoteWorkflowTask"): ("_get_queue_kwargs",),
     ("cloudify_rest_client.client", "HTTPClient"): ("do_request", "_prepare_and_raise_exception"),
-    ("dsl_parser.import_resolver.abstract_import_resolver", "AbstractImportResolver"): ("fetch_import", "retrieve_plugin"),
+    ("dsl_parser.import_resolver.abstract_import_resolver", "AbstractImportResolver"): (
+        "fetch_import",
+        "retrieve_plugin",
+    ),
 }
 # Imported so that the fork has them warm; what the plans of our types file name as operations is here too.
 WARM = (
@@ -91,7 +104,9 @@ def load() -> None:
     install_stubs()
     missing = missing_patch_points()
     if missing:
-        raise RuntimeError(f"cloudify-common is not the version that this runner was written for; missing: {', '.join(missing)}")
+        raise RuntimeError(
+            f"cloudify-common is not the version that this runner was written for; missing: {', '.join(missing)}"
+        )
     for module in WARM:
         importlib.import_module(module)
     from . import patches

@@ -20,7 +20,10 @@ def check_plan(plan: dict[str, Any], folder: str, refuse: Refuse) -> None:
         _check_script(place, operation, folder, refuse)
     for name, workflow in plan["workflows"].items():
         if not str(workflow["operation"]).startswith(OWN_WORKFLOW_CODE):
-            raise refuse("custom_workflow", f"Workflow '{name}' runs code of the blueprint ('{workflow['operation']}'): only the built-in workflows run here.")
+            raise refuse(
+                "custom_workflow",
+                f"Workflow '{name}' runs code of the blueprint ('{workflow['operation']}'): only the built-in workflows run here.",
+            )
 
 
 def operations_of(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -31,35 +34,55 @@ def operations_of(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for relationship in node["relationships"]:
             for side in ("source_operations", "target_operations"):
                 for name, operation in relationship[side].items():
-                    yield f"operation {name} of the relationship from '{node['id']}' to '{relationship['target_id']}'", operation
+                    yield (
+                        f"operation {name} of the relationship from '{node['id']}' to '{relationship['target_id']}'",
+                        operation,
+                    )
 
 
 def _check_plugins(plan: dict[str, Any], refuse: Refuse) -> None:
     for place, operation in operations_of(plan):
         plugin = str(operation.get("plugin") or "")
         if plugin and operation.get("operation") and plugin.rpartition("--")[2] not in OWN_PLUGINS:
-            raise refuse("plugin", f"Plugin '{plugin}' is not installed here, and {place} needs it. Only scripts run on this manager.")
+            raise refuse(
+                "plugin",
+                f"Plugin '{plugin}' is not installed here, and {place} needs it. Only scripts run on this manager.",
+            )
         if plugin == "cfy_extensions" and operation.get("operation"):
             raise refuse("component", f"Components and shared resources do not run here yet, and {place} is one.")
     for key in ("deployment_plugins_to_install", "workflow_plugins_to_install", "host_agent_plugins_to_install"):
         for plugin_row in plan.get(key) or []:
             if plugin_row.get("install") and str(plugin_row["name"]).rpartition("--")[2] not in OWN_PLUGINS:
-                raise refuse("plugin", f"Plugin '{plugin_row['name']}' is not installed here. Only scripts run on this manager.")
+                raise refuse(
+                    "plugin", f"Plugin '{plugin_row['name']}' is not installed here. Only scripts run on this manager."
+                )
     for name, workflow in plan["workflows"].items():
         if str(workflow.get("plugin")).rpartition("--")[2] not in OWN_PLUGINS:
-            raise refuse("plugin", f"Plugin '{workflow['plugin']}' is not installed here, and workflow '{name}' needs it.")
+            raise refuse(
+                "plugin", f"Plugin '{workflow['plugin']}' is not installed here, and workflow '{name}' needs it."
+            )
 
 
 def _check_agent(node: dict[str, Any], refuse: Refuse) -> None:
     if "cloudify.nodes.Compute" not in node["type_hierarchy"]:
         return
     properties = node["properties"]
-    methods = [(properties.get(key) or {}).get("install_method") for key in ("agent_config", "cloudify_agent") if isinstance(properties.get(key), dict)]
+    methods = [
+        (properties.get(key) or {}).get("install_method")
+        for key in ("agent_config", "cloudify_agent")
+        if isinstance(properties.get(key), dict)
+    ]
     for method in methods:
         if method not in (None, "", "none"):
-            raise refuse("host_agent", f"Node '{node['id']}' asks for a host agent (install_method '{method}'): there are no host agents here. Set agent_config.install_method to none.")
+            raise refuse(
+                "host_agent",
+                f"Node '{node['id']}' asks for a host agent (install_method '{method}'): there are no host agents here. Set agent_config.install_method to none.",
+            )
     if properties.get("install_agent") in (True, "true"):
-        raise refuse("host_agent", f"Node '{node['id']}' asks for a host agent (install_agent): there are no host agents here. Remove install_agent.")
+        raise refuse(
+            "host_agent",
+            f"Node '{node['id']}' asks for a host agent (install_agent): there are no host agents here. Remove install_agent.",
+        )
 
 
 def _check_script(place: str, operation: dict[str, Any], folder: str, refuse: Refuse) -> None:

@@ -1,9 +1,8 @@
 """The `ctx` command that scripts call: sends its arguments to the proxy and prints the answer; starts in a third of the time of the genuine one."""
 
+import _socket
 import os
 import sys
-
-import _socket
 
 
 def main() -> int:
@@ -16,7 +15,9 @@ def main() -> int:
         elif word.startswith("--socket-url="):
             url = word.partition("=")[2]
     if not url.startswith("http://"):
-        sys.stderr.write("ctx: CTX_SOCKET_URL is not set: this command works only inside a script that the runner started\n")
+        sys.stderr.write(
+            "ctx: CTX_SOCKET_URL is not set: this command works only inside a script that the runner started\n"
+        )
         return 1
     place, _, path = url[7:].partition("/")
     host, _, port = place.rpartition(":")

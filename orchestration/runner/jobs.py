@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -11,11 +10,12 @@ from typing import Any
 
 import dsl_parser.utils
 import yaml
-from dsl_parser import exceptions, functions
+from dsl_parser import exceptions
 from dsl_parser import tasks as parser_tasks
 from dsl_parser.framework import parser as framework_parser
 
 from .checks import check_plan
+from .evaluation import evaluate
 from .output import cut
 from .resolver import FolderResolver, read_limited
 from .wire import Channel, MissingError
@@ -50,12 +50,13 @@ KINDS: tuple[tuple[type[BaseException], str], ...] = (
 def run(channel: Channel) -> None:
     """Take one job, answer with its value or its problem."""
     job = channel.receive()
+    folder = os.path.realpath(job.get("folder") or ".")
     try:
         value = JOBS[job["name"]](channel, job)
     except Problem as problem:
         answer: dict[str, Any] = {"t": "done", "problem": problem.value}
-    except Exception as error:  # noqa: BLE001 - any exception of the parser means that the blueprint is bad
-        answer = {"t": "done", "problem": describe(error, job.get("folder") or os.getcwd())}
+    except Exception as error:
+        answer = {"t": "done", "problem": describe(error, folder)}
     else:
         answer = {"t": "done", "value": value}
     channel.send(answer)
@@ -64,15 +65,27 @@ def run(channel: Channel) -> None:
 def describe(error: BaseException, folder: str) -> dict[str, Any]:
     """An exception as {kind, message, code, line}; paths of this machine are taken out."""
     kind = next((kind for types, kind in KINDS if isinstance(error, types)), "internal")
-    message = {"too_deep": "the blueprint is nested too deeply", "too_big": "the blueprint needs too much memory"}.get(kind)
+    message = {"too_deep": "the blueprint is nested too deeply", "too_big": "the blueprint needs too much memory"}.get(
+        kind
+    )
     if message is None:
         message = str(error) or type(error).__name__
-        for prefix in {folder, os.path.realpath(folder)}:
-            message = message.replace(f"file://{prefix}/", "").replace(f"file:{prefix}/", "").replace(f"{prefix}/", "").replace(prefix, ".")
+        for prefix in (folder, os.path.dirname(folder)):
+            message = (
+                message.replace(f"file://{prefix}/", "")
+                .replace(f"file:{prefix}/", "")
+                .replace(f"{prefix}/", "")
+                .replace(prefix, ".")
+            )
     if kind == "internal":
         message = f"the blueprint cannot be used: {type(error).__name__}: {message}"
     code = getattr(error, "err_code", None)
-    return {"kind": kind, "message": cut(message, MESSAGE_LIMIT), "code": code if isinstance(code, int) else None, "line": line_of(error)}
+    return {
+        "kind": kind,
+        "message": cut(message, MESSAGE_LIMIT),
+        "code": code if isinstance(code, int) else None,
+        "line": line_of(error),
+    }
 
 
 def line_of(error: BaseException) -> int | None:
@@ -134,9 +147,7 @@ def prepare(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
     """The plan with inputs put in and node instances made; `secrets` are the names that it may ask for later."""
     names: list[str] = []
 
-    def secret_exists(name: Any) -> str:
-        if not isinstance(name, str):
-            raise Problem("dynamic_secret", "A secret's name must be known when the deployment is created: get_secret of a function is not supported.")
+    def secret_exists(name: str) -> str:
         if not channel.ask("secret_exists", name):
             raise MissingError(name)
         names.append(name)
@@ -151,66 +162,33 @@ def prepare(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
         existing_ni_ids=job.get("existing_ni_ids"),
     )
     plain = json.loads(json.dumps(plan))
+    check_secret_names(plain)
     plain["secrets"] = sorted(set(names))
     return dict(plain)
+
+
+def check_secret_names(value: Any) -> None:
+    """What may be asked for at run time is what was named at plan time: refuse names that are functions themselves."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += item
+        elif isinstance(item, dict):
+            waiting += item.values()
+            name = item.get("get_secret") if len(item) == 1 else None
+            name = name[0] if isinstance(name, list) and name else name
+            if name is not None and not isinstance(name, str):
+                raise Problem(
+                    "dynamic_secret",
+                    "A secret's name must be known when the deployment is created: get_secret of a function is not supported.",
+                )
 
 
 def modify(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
     """The instances to add and to remove when nodes are scaled."""
     names = ("nodes", "previous_nodes", "previous_node_instances", "modified_nodes", "scaling_groups")
     return dict(json.loads(json.dumps(parser_tasks.modify_deployment(**{name: job[name] for name in names}))))
-
-
-class Secret(dict[str, Any]):
-    """A secret as the library reads it."""
-
-    @property
-    def value(self) -> Any:
-        """Its value."""
-        return self["value"]
-
-
-class Storage:
-    """What functions are evaluated against: every question goes to the portal, each once a job."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._known: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if not name.startswith("get_"):
-            raise AttributeError(name)
-
-        def ask(*arguments: Any) -> Any:
-            key = json.dumps([name, arguments], default=str)
-            if key not in self._known:
-                self._known[key] = self._channel.ask(name, *arguments)
-            return copy.deepcopy(self._known[key])
-
-        return ask
-
-    def get_secret(self, key: str) -> Secret:
-        """One secret."""
-        return Secret(key=key, value=self._channel.ask("get_secret", key))
-
-    secret_method = get_secret
-
-
-def evaluate(channel: Channel, job: dict[str, Any]) -> Any:
-    """Evaluate the functions in `payload`; `of` says what it is."""
-    storage = Storage(channel)
-    payload = job["payload"]
-    if job["of"] == "payload":
-        return functions.evaluate_functions(payload, job.get("context") or {}, storage)
-    if job["of"] == "nodes":
-        return [functions.evaluate_node_functions(node, storage, instance_context=job.get("context")) for node in payload]
-    if job["of"] == "node_instance":
-        return functions.evaluate_node_instance_functions(payload, storage)
-    if job["of"] == "capabilities":
-        return functions.evaluate_capabilities(payload, storage)
-    if job["of"] == "outputs":
-        return functions.evaluate_outputs(payload, storage)
-    raise Problem("internal", f"nothing known of '{job['of']}'")
 
 
 def patch_points(channel: Channel, job: dict[str, Any]) -> list[str]:

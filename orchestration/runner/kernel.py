@@ -44,7 +44,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
     """mount(2)."""
     _check(
         _libc.mount(
-            source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), data.encode() if data else None
+            source.encode(),
+            target.encode(),
+            kind.encode() if kind else None,
+            ctypes.c_ulong(flags),
+            data.encode() if data else None,
         ),
         f"mount {target}",
     )
@@ -66,7 +70,12 @@ def prctl(option: int, value: int = 0) -> None:
 def drop_bounding_set() -> None:
     """No program started from here can gain a capability. Needs CAP_SETPCAP; without it there is nothing to drop."""
     for capability in range(LAST_CAPABILITY + 1):
-        if _libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+        if (
+            _libc.prctl(
+                PR_CAPBSET_DROP, ctypes.c_ulong(capability), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)
+            )
+            != 0
+        ):
             break
 
 

@@ -46,7 +46,7 @@ def _outcome(handler: Any) -> Message:
             ) from None
     except dispatch._WrappedTaskError as error:
         return {"t": "done", "error": _with_cause(serialize_known_exception(error.wrapped_exc, error.wrapped_tb))}
-    except BaseException as error:  # noqa: BLE001 - whatever a script raises is the result of its operation
+    except BaseException as error:
         return {"t": "done", "error": _with_cause(serialize_known_exception(error))}
     return {"t": "done", "error": None, "result": result}
 
@@ -55,7 +55,9 @@ def _with_cause(payload: dict[str, Any]) -> dict[str, Any]:
     """The error text of the workflow is built from the causes: add ours. Own paths and endless texts stay out."""
     payload["message"] = cut(str(payload["message"]), ERROR_LIMIT)
     if payload.get("traceback"):
-        payload["traceback"] = cut(str(payload["traceback"]).replace(sys.prefix, "").replace(os.getcwd(), ""), ERROR_LIMIT)
+        payload["traceback"] = cut(
+            str(payload["traceback"]).replace(sys.prefix, "").replace(os.getcwd(), ""), ERROR_LIMIT
+        )
     cause = {"message": payload["message"], "type": payload["exception_type"], "traceback": payload.get("traceback")}
     payload["known_exception_type_kwargs"].setdefault("causes", []).append(cause)
     return payload
@@ -70,4 +72,4 @@ def _limit_log_lines() -> None:
             return cut(original(record))
         return cut(str(record.msg))
 
-    logging.LogRecord.getMessage = short_message  # type: ignore[method-assign]
+    logging.LogRecord.getMessage = short_message  # type: ignore[method-assign,assignment]

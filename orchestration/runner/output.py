@@ -9,6 +9,7 @@ from cloudify.state import current_ctx
 
 LINE_LIMIT = 16_384
 KEPT_LIMIT = 65_536
+JOIN_SECONDS = 2.0
 
 
 def cut(text: str, limit: int = LINE_LIMIT) -> str:
@@ -58,5 +59,5 @@ class CappedConsumer:
             self._kept -= len(self.output.pop(0))
 
     def join(self) -> None:
-        """Wait for the end of the output."""
-        self.consumer.join()
+        """Wait for the end of the output, but not for a process in the background that holds it: that ends with the operation."""
+        self.consumer.join(JOIN_SECONDS)

@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Not on the script's error output."""
 
 
-class SecretPathProxy(CtxProxy):  # type: ignore[misc]
+class SecretPathProxy(CtxProxy):
     """Stands in for the library's HTTPCtxProxy, which has no authentication and shares one global handler."""
 
     def __init__(self, ctx: Any, port: int | None = None) -> None:
@@ -68,7 +68,9 @@ class SecretPathProxy(CtxProxy):  # type: ignore[misc]
     def answer_argv(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         """What the client prints and ends with, for its arguments (each ended by a zero byte)."""
         try:
-            arguments, json_output = parse_argv([part.decode("utf-8", "surrogateescape") for part in body.split(b"\0")[:-1]])
+            arguments, json_output = parse_argv(
+                [part.decode("utf-8", "surrogateescape") for part in body.split(b"\0")[:-1]]
+            )
         except (ValueError, IndexError) as error:
             return f"ctx: {error}\n".encode(), {"Ctx-Exit": "2", "Ctx-Stream": "2"}
         answer = json.loads(self.process(json.dumps({"args": arguments})))

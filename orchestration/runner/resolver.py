@@ -28,18 +28,19 @@ def types_for(version: str | None) -> str:
     return TYPES.replace("cloudify_dsl_VERSION", f"cloudify_dsl_{version if version in VERSIONS else '1_3'}")
 
 
-class Refused(DSLParsingLogicException):  # type: ignore[misc]
+class Refused(DSLParsingLogicException):
     """An import that is not allowed or not there."""
 
     def __init__(self, message: str) -> None:
         super().__init__(IMPORT_ERROR, message)
 
 
-class FolderResolver(AbstractImportResolver):  # type: ignore[misc]
+class FolderResolver(AbstractImportResolver):
     """Serves imports from the unpacked blueprint and from our types."""
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
+        self._refused: Refused | None = None
 
     def resolve(self, import_url: str) -> str:
         """As fetch_import."""
@@ -51,15 +52,26 @@ class FolderResolver(AbstractImportResolver):  # type: ignore[misc]
             return types_for(dsl_version)
         if import_url.startswith("file:"):
             return self._read(url2pathname(import_url[5:]), import_url)
+        if self._refused is not None:
+            # The file is there and was refused: that is the news, not that it is nowhere else.
+            raise self._refused
         name = import_url.removeprefix("resource:")
         if import_url.startswith("plugin:"):
             plugin = import_url.removeprefix("plugin:").partition("?")[0]
-            raise Refused(f"Plugin '{plugin}' is not available here: only scripts run on this manager. Remove the import of '{import_url}'.")
+            raise Refused(
+                f"Plugin '{plugin}' is not available here: only scripts run on this manager. Remove the import of '{import_url}'."
+            )
         if import_url.startswith("blueprint:"):
-            raise Refused(f"Import failed: '{import_url}': importing another blueprint is not supported here; put its file into this blueprint.")
+            raise Refused(
+                f"Import failed: '{import_url}': importing another blueprint is not supported here; put its file into this blueprint."
+            )
         if re.match(r"^[a-z]+://", import_url):
-            raise Refused(f"Import failed: '{import_url}' is not fetched: this manager imports only the blueprint's own files and cloudify/types/types.yaml.")
-        raise Refused(f"Import failed: '{name}' is not in the blueprint's folder and is not a name of the built-in types.")
+            raise Refused(
+                f"Import failed: '{import_url}' is not fetched: this manager imports only the blueprint's own files and cloudify/types/types.yaml."
+            )
+        raise Refused(
+            f"Import failed: '{name}' is not in the blueprint's folder and is not a name of the built-in types."
+        )
 
     def retrieve_plugin(self, import_url: str, **_: Any) -> None:
         """There are no stored plugins."""
@@ -68,7 +80,11 @@ class FolderResolver(AbstractImportResolver):  # type: ignore[misc]
         real = os.path.realpath(path)
         if os.path.commonpath([real, self.folder]) != self.folder or not os.path.isfile(real):
             raise Refused(f"Import failed: '{shown}' is not a file of the blueprint's folder.")
-        return read_limited(real)
+        try:
+            return read_limited(real)
+        except Refused as refused:
+            self._refused = refused
+            raise
 
 
 def read_limited(path: str) -> str:
@@ -92,7 +108,7 @@ def check_aliases(text: str, name: str) -> None:
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(event, yaml.AliasEvent):
-                total += sizes.get(event.anchor, 1)
+                total += sizes.get(str(event.anchor), 1)
             elif isinstance(event, yaml.ScalarEvent):
                 total += 1
                 if event.anchor:

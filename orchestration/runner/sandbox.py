@@ -111,9 +111,11 @@ def _caged(job: Job, pipe: socket.socket, body: Callable[[], None]) -> None:
         enter(job, keep={pipe.fileno()})
         body()
         code = 0
-    except BaseException as error:  # noqa: BLE001 - the last frame of a forked process: say what happened, then end
+    except BaseException as error:
         with contextlib.suppress(OSError):
-            pipe.sendall(json.dumps({"t": "broken", "error": f"{type(error).__name__}: {error}"[:2000]}).encode() + b"\n")
+            pipe.sendall(
+                json.dumps({"t": "broken", "error": f"{type(error).__name__}: {error}"[:2000]}).encode() + b"\n"
+            )
     finally:
         os._exit(code)
 
@@ -157,7 +159,9 @@ def _close_others(keep: set[int]) -> None:
         os.closerange(start, number)
         start = number + 1
     os.closerange(start, min(limit, 65536))
-    sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _drop_rights(uid: int | None) -> None:

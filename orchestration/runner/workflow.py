@@ -41,7 +41,7 @@ def run(sock: socket.socket, job: dict[str, Any]) -> None:
     handler = dispatch.WorkflowHandler(cloudify_context=context, args=[], kwargs=dict(job["parameters"]))
     try:
         handler.handle()
-    except BaseException as error:  # noqa: BLE001 - the workflow has already told the portal why
+    except BaseException as error:
         pipe.send({"t": "done", "error": f"{type(error).__name__}: {error}"[:4000]})
     else:
         pipe.send({"t": "done", "error": None})

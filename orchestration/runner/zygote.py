@@ -112,7 +112,7 @@ class Zygote:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.control.close()
             sandbox.supervise(job, pipe, lifeline, lambda: body_of(job["kind"], pipe))
-        except BaseException as error:  # noqa: BLE001 - the last frame of a forked process: say what happened, then end
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 lifeline.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         finally:
@@ -121,7 +121,7 @@ class Zygote:
 
 def choose_cage(wishes: list[dict[str, Any]]) -> dict[str, Any]:
     """The first of the cages, strongest first, that works here, with the reasons why the ones before it do not."""
-    refused = []
+    refused: list[dict[str, Any]] = []
     for wish in wishes:
         problem = sandbox.probe(wish)
         if not problem:

@@ -110,7 +110,11 @@ class Case:
         return {row["node_id"]: row["runtime_properties"] for row in self.store.instances.values()}
 
     def until_message(self, text: str, seconds: float = 15) -> None:
-        until(lambda: any(text in message for message in self.messages), f"no message '{text}' in {self.messages}", seconds)
+        until(
+            lambda: any(text in message for message in self.messages),
+            f"no message '{text}' in {self.messages}",
+            seconds,
+        )
 
 
 def until(is_true: Any, what: str, seconds: float = 15) -> None:

@@ -51,7 +51,12 @@ class MemoryStore:
         return contextlib.nullcontext()
 
     def execution(self) -> dict[str, Any]:
-        return {"id": self.execution_id, "status": self.status, "workflow_id": self.workflow_id, "deployment_id": self.deployment_id}
+        return {
+            "id": self.execution_id,
+            "status": self.status,
+            "workflow_id": self.workflow_id,
+            "deployment_id": self.deployment_id,
+        }
 
     def set_execution_status(self, status: str, error: str | None) -> dict[str, Any]:
         if status == "started" and self.status in ("cancelling", "cancelled"):
@@ -60,7 +65,12 @@ class MemoryStore:
         return self.execution()
 
     def deployment(self) -> dict[str, Any]:
-        return {"id": self.deployment_id, "blueprint_id": "bp", "scaling_groups": self.plan["scaling_groups"], "workflows": []}
+        return {
+            "id": self.deployment_id,
+            "blueprint_id": "bp",
+            "scaling_groups": self.plan["scaling_groups"],
+            "workflows": [],
+        }
 
     def blueprint(self) -> dict[str, Any]:
         return {"id": "bp", "plan": self.plan, "visibility": "tenant", "tenant_name": "default_tenant"}

@@ -56,7 +56,9 @@ def refused(tmp_path, archive, limits=None):
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", ["../evil", "bp/../../evil", "/etc/evil", "bp/..", "c:/evil", "bp\\..\\evil", "bp/\x00x"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "bp/../../evil", "/etc/evil", "bp/..", "c:/evil", "bp\\..\\evil", "bp/\x00x"]
+)
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path, name):
     assert "not allowed" in refused(tmp_path, tarred(tmp_path / "a", {"bp/ok": b"", name: b"x"})) or "\0" in name
     if "\0" not in name and "\\" not in name:
@@ -79,7 +81,9 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path):
 def test_bombs_are_refused_before_they_are_written(tmp_path):
     assert "unpacks to too much" in refused(tmp_path, zipped(tmp_path / "a", {"zeros": b"\0" * (30 << 20)}))
     assert "unpacks to too much" in refused(tmp_path, tarred(tmp_path / "b", {"bp/zeros": b"\0" * (30 << 20)}))
-    assert "more than 20 files" in refused(tmp_path, tarred(tmp_path / "c", {f"bp/{n}": b"" for n in range(30)}), Limits(files=20))
+    assert "more than 20 files" in refused(
+        tmp_path, tarred(tmp_path / "c", {f"bp/{n}": b"" for n in range(30)}), Limits(files=20)
+    )
 
 
 def test_a_zip_that_lies_about_its_size_is_refused(tmp_path):

@@ -21,7 +21,8 @@ def plain(event: dict, instance: str) -> tuple:
 
 def test_the_events_of_a_one_script_install_are_those_of_the_genuine_manager_in_order(case):
     deployment = case(
-        one_node("scripts/create.sh", inputs="{word: hello}"), {"scripts/create.sh": '#!/bin/bash\nctx logger info "creating, word=$word"\n'}
+        one_node("scripts/create.sh", inputs="{word: hello}"),
+        {"scripts/create.sh": '#!/bin/bash\nctx logger info "creating, word=$word"\n'},
     )
     assert deployment.run().status == "terminated"
     instance = next(iter(deployment.store.instances))
@@ -68,7 +69,9 @@ TREE_FILES = {
 
 def test_targets_start_before_their_sources_with_several_instances_and_uninstall_goes_the_other_way(case, host):
     deployment = case(TREE, TREE_FILES, inputs={"greeting": "hallo"})
-    deployment.store.settings["task_retries"] = 5  # two links of one source collide on its version, as on a genuine manager
+    deployment.store.settings["task_retries"] = (
+        5  # two links of one source collide on its version, as on a genuine manager
+    )
     assert deployment.run().status == "terminated"
     marks = [message.split()[1] for message in deployment.messages if message.startswith("mark ")]
     assert marks[:2] == ["vm", "vm"] or sorted(marks[:3]) == ["db", "vm", "vm"]
@@ -76,7 +79,11 @@ def test_targets_start_before_their_sources_with_several_instances_and_uninstall
     assert sorted(marks) == ["db", "db", "vm", "vm", "web", "web"]
     assert len([m for m in deployment.messages if m.startswith("link web to db")]) >= 4
     assert {row["state"] for row in deployment.store.instances.values()} == {"started"}
-    assert all(row["runtime_properties"].get("linked") == "hallo" for row in deployment.store.instances.values() if row["node_id"] == "web")
+    assert all(
+        row["runtime_properties"].get("linked") == "hallo"
+        for row in deployment.store.instances.values()
+        if row["node_id"] == "web"
+    )
     assert host.evaluate("capabilities", deployment.prepared["capabilities"], None, deployment.store) == {
         "greeting": "hallo",
         "told": ["hallo", "hallo"],
@@ -149,7 +156,9 @@ ctx returns done
 def test_a_failing_script_fails_the_execution_with_its_output_as_the_cause(case):
     deployment = case(one_node("s.sh"), {"s.sh": "#!/bin/bash\necho to-out\necho to-err >&2\nexit 3\n"})
     outcome = deployment.run()
-    assert outcome.status == "failed" and "return_code: 3" in outcome.error.replace("return_code=3", "return_code: 3") or "3" in outcome.error
+    assert (
+        outcome.status == "failed" and "return_code: 3" in outcome.error.replace("return_code=3", "return_code: 3")
+    ) or "3" in outcome.error
     failed = next(event for event in deployment.store.events if event["event_type"] == "task_failed")
     assert "to-err" in failed["message"] and failed["error_causes"][0]["type"] == "ProcessException"
     assert "<out> to-out" in deployment.messages and "<err> to-err" in deployment.messages
@@ -167,7 +176,9 @@ ctx logger info "try $n"
     deployment.store.settings["task_retries"] = 2
     assert deployment.run().status == "terminated"
     assert [message for message in deployment.messages if message.startswith("try ")] == ["try 0", "try 1", "try 2"]
-    assert any(message.endswith("[retry 2/2]") and message.startswith("Task succeeded") for message in deployment.messages)
+    assert any(
+        message.endswith("[retry 2/2]") and message.startswith("Task succeeded") for message in deployment.messages
+    )
     assert len([m for m in deployment.messages if m.startswith("Task failed")]) == 2
 
 
@@ -178,7 +189,9 @@ def test_retry_and_abort_of_the_ctx_command_reschedule_and_fail(case):
     )
     deployment.store.settings["task_retries"] = 1
     assert deployment.run().status == "terminated", deployment.messages
-    assert any(message.startswith("Task rescheduled 'script_runner.tasks.run' -> not yet") for message in deployment.messages)
+    assert any(
+        message.startswith("Task rescheduled 'script_runner.tasks.run' -> not yet") for message in deployment.messages
+    )
     deployment = case(one_node("s.sh"), {"s.sh": '#!/bin/bash\nctx abort-operation "never"\n'})
     deployment.store.settings["task_retries"] = 9
     assert deployment.run().status == "failed"
@@ -187,10 +200,21 @@ def test_retry_and_abort_of_the_ctx_command_reschedule_and_fail(case):
 
 @pytest.mark.parametrize(("recoverable", "tries"), [("true", 2), ("false", 1)])
 def test_an_operation_beyond_its_timeout_is_ended_and_retried_unless_it_may_not_be(case, recoverable, tries):
-    deployment = case(one_node("s.sh", timeout="0.3", timeout_recoverable=recoverable), {"s.sh": "#!/bin/bash\nsleep 61.7\n"})
+    deployment = case(
+        one_node("s.sh", timeout="0.3", timeout_recoverable=recoverable), {"s.sh": "#!/bin/bash\nsleep 61.7\n"}
+    )
     deployment.store.settings["task_retries"] = 1
     assert deployment.run().status == "failed"
-    assert len([m for m in deployment.messages if "longer than its timeout of 0.3 seconds" in m and m.startswith("Task failed")]) == tries
+    assert (
+        len(
+            [
+                m
+                for m in deployment.messages
+                if "longer than its timeout of 0.3 seconds" in m and m.startswith("Task failed")
+            ]
+        )
+        == tries
+    )
 
 
 def test_eight_scripts_at_once_keep_their_own_ctx(case):
@@ -249,7 +273,12 @@ node_templates:
     assert deployment.run("execute_operation", parameters={**parameters, **more}).status == "terminated"
     assert deployment.run("check_status", parameters=more).status == "terminated"
     operation_parameters = {"stop_parms": {}, "start_parms": {}}
-    assert deployment.run("restart", parameters={**operation_parameters, **more, "run_by_dependency_order": True}).status == "terminated"
+    assert (
+        deployment.run("restart", parameters={**operation_parameters, **more, "run_by_dependency_order": True}).status
+        == "terminated"
+    )
     assert ran() == ["lifecycle.start", "validation.check_status", "lifecycle.stop", "lifecycle.start"]
     instance_id = next(iter(deployment.store.instances))
-    assert deployment.run("heal", parameters={"node_instance_id": instance_id}).status == "terminated", deployment.messages[-5:]
+    assert deployment.run("heal", parameters={"node_instance_id": instance_id}).status == "terminated", (
+        deployment.messages[-5:]
+    )

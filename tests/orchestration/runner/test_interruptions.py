@@ -48,7 +48,10 @@ def test_a_cancel_leaves_no_process_and_says_cancelled_only_then(case, host, kin
 
 
 def test_a_script_that_ends_in_the_grace_after_a_cancel_is_recorded_as_done(case, host):
-    deployment = case(one_node("s.sh"), {"s.sh": "#!/bin/bash\nctx logger info begin\nsleep 0.6\nctx instance runtime-properties done yes\n"})
+    deployment = case(
+        one_node("s.sh"),
+        {"s.sh": "#!/bin/bash\nctx logger info begin\nsleep 0.6\nctx instance runtime-properties done yes\n"},
+    )
     execution_id = deployment.start()
     deployment.until_message("begin")
     host.cancel(execution_id)
@@ -56,9 +59,12 @@ def test_a_script_that_ends_in_the_grace_after_a_cancel_is_recorded_as_done(case
     assert deployment.runtime["s"] == {"done": "yes"}
 
 
-def test_what_a_finished_script_left_behind_is_ended_with_it(case):
+@pytest.mark.parametrize("output", ["", ">/dev/null 2>&1"])
+def test_what_a_finished_script_left_behind_is_ended_with_it(case, output):
     mark = f"8{os.getpid()}"
-    deployment = case(one_node("s.sh"), {"s.sh": f"#!/bin/bash\nsetsid nohup sleep {mark} >/dev/null 2>&1 &\nctx logger info started\n"})
+    deployment = case(
+        one_node("s.sh"), {"s.sh": f"#!/bin/bash\nsetsid nohup sleep {mark} {output} &\nctx logger info started\n"}
+    )
     assert deployment.run().status == "terminated"
     assert processes_with(f"sleep\0{mark}") == []
 
@@ -110,7 +116,9 @@ def test_an_execution_whose_processes_were_killed_goes_on_from_where_it_stood(ca
     assert deployment.runtime["second"] == {"done": "yes"}
 
 
-def test_after_the_portal_itself_was_killed_a_forced_resume_repeats_only_what_was_caught_in_the_middle(case, host, tmp_path):
+def test_after_the_portal_itself_was_killed_a_forced_resume_repeats_only_what_was_caught_in_the_middle(
+    case, host, tmp_path
+):
     deployment = case(CHAIN, CHAIN_FILES)
     execution_id = interrupt_second(deployment, host, "workflow")
     deployment.wait()
@@ -135,7 +143,13 @@ def test_a_plain_resume_of_an_operation_still_marked_as_started_says_that_it_can
 
 
 def test_a_resume_after_a_cancel_goes_on(case, host):
-    deployment = case(CHAIN, {**CHAIN_FILES, "second.sh": "#!/bin/bash\nctx logger info begin\n[ -n \"$(ctx operation retry-number)\" ] || sleep 3\n"})
+    deployment = case(
+        CHAIN,
+        {
+            **CHAIN_FILES,
+            "second.sh": '#!/bin/bash\nctx logger info begin\n[ -n "$(ctx operation retry-number)" ] || sleep 3\n',
+        },
+    )
     execution_id = deployment.start()
     deployment.until_message("begin")
     host.cancel(execution_id, "force-cancel")
@@ -169,7 +183,10 @@ def test_an_execution_beyond_its_time_limit_is_ended(case):
     begin = time.monotonic()
     outcome = deployment.run(time_limit=0.5)
     assert outcome.status == deployment.store.status == "failed" and "limit of 0.5 seconds" in outcome.error
-    assert any(message.startswith("'install' workflow execution failed: The execution was ended") for message in deployment.messages)
+    assert any(
+        message.startswith("'install' workflow execution failed: The execution was ended")
+        for message in deployment.messages
+    )
     assert time.monotonic() - begin < 5
     assert processes_with(f"sleep\0{mark}") == []
 
@@ -216,7 +233,9 @@ def test_operations_wait_for_a_free_place(case, runner_settings):
     small = RunnerHost(dataclasses.replace(runner_settings, max_operations=1))
     try:
         blueprint = one_node("s.sh") + "    capabilities: {scalable: {properties: {default_instances: 3}}}\n"
-        deployment = case(blueprint, {"s.sh": "#!/bin/bash\nctx logger info begin\nsleep 0.1\nctx logger info end\n"}, host=small)
+        deployment = case(
+            blueprint, {"s.sh": "#!/bin/bash\nctx logger info begin\nsleep 0.1\nctx logger info end\n"}, host=small
+        )
         assert deployment.run().status == "terminated"
         assert [m for m in deployment.messages if m in ("begin", "end")] == ["begin", "end"] * 3
     finally:
