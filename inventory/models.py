@@ -7,7 +7,14 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Secret, Tenant, Visibility
-from inventory.querysets import DeploymentQuerySet, EnvironmentQuerySet, FilterQuerySet, SiteQuerySet, SubManagerQuerySet
+from inventory.querysets import (
+    DeploymentQuerySet,
+    EnvironmentQuerySet,
+    FilterQuerySet,
+    SiteQuerySet,
+    SubManagerQuerySet,
+)
+from runs.states import StateRow
 
 
 class Archive(models.Model):
@@ -214,7 +221,7 @@ class Filter(models.Model):
         return self.name
 
 
-class Environment(models.Model):
+class Environment(StateRow):
     """One tenant of a remote manager, exposed here: where services are put."""
 
     class State(models.TextChoices):

@@ -51,7 +51,7 @@ def update_site(*, by: Actor, site: Site, **changes: Any) -> Site:
     """Change name, latitude, longitude, time_zone or visibility; what is not named stays."""
     unknown = changes.keys() - {"name", "latitude", "longitude", "time_zone", "visibility"}
     if unknown:
-        raise ValidationError({field: "A site has no such field." for field in unknown})
+        raise ValidationError(dict.fromkeys(unknown, "A site has no such field."))
     before = audit.snapshot(site)
     if "visibility" in changes:
         check_visibility(by, changes["visibility"], site.visibility)

@@ -1,0 +1,235 @@
+"""Exposing a remote manager's tenant as an environment, changing and removing it; one form, saved and looked at once."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.errors import Conflict
+from accounts.models import Tenant, Visibility
+from inventory import names, probing
+from inventory.connections import (
+    ConnectionFields,
+    Target,
+    address_for,
+    address_of,
+    client_for,
+    credential_of,
+    opened,
+    read_target,
+)
+from inventory.connectors.errors import ManagerError
+from inventory.connectors.rungs import Climb
+from inventory.credentials import CredentialFields, Parts, change_credential, is_given, make_credential, read_parts
+from inventory.deployments import check_is_free, create_deployment, delete_deployment, set_site
+from inventory.label_rules import Pair, normalise_all
+from inventory.labels import set_labels
+from inventory.models import Deployment, Environment, Site
+from inventory.operations import ProbeEnvironment
+from inventory.probing import probe
+from inventory.sub_managers import find_or_make_manager, forget_unused, listed, move_to, with_known_trust
+from runs.engine import start_run
+from runs.models import Run
+from runs.plans import lane, stage, store_plan
+
+__all__ = [
+    "address_of", "check_connection", "client_for", "credential_of", "expose", "hide", "probe", "probe_many",
+    "test_connection", "update_environment",
+]  # fmt: skip
+
+MOST_AT_ONCE = 1000  # environments in one run of checks
+
+
+class Fields(ConnectionFields, CredentialFields, total=False):
+    """All that says where an environment is and who we are there."""
+
+
+def expose(
+    *,
+    by: Actor,
+    tenant: Tenant,
+    name: str,
+    display_name: str = "",
+    site: Site | str | None = None,
+    labels: list[Pair] | None = None,
+    visibility: str = Visibility.TENANT,
+    **fields: Unpack[Fields],
+) -> Environment:
+    """Make a remote manager's tenant an environment, and look at it once. ValidationError by field; Conflict for a name in use.
+
+    What cannot be reached is saved all the same, with its state and why.
+    """
+    target, parts = _check(by, tenant, name, fields, labels or [])
+    place = _find_site(by, tenant, site)
+    with transaction.atomic():
+        if Deployment.objects.filter(tenant=tenant, wire_id=name).exists():
+            raise Conflict(f"{name} exists already in tenant {tenant.name}. Change that environment, or choose another name.")
+        check_is_free(tenant, name, visibility)
+        manager = find_or_make_manager(by=by, tenant=tenant, target=target)
+        credential = make_credential(by=by, tenant=tenant, parts=parts, prefix=name)
+        deployment = create_deployment(
+            by=by,
+            tenant=tenant,
+            wire_id=name,
+            kind=Deployment.Kind.ENVIRONMENT,
+            display_name=display_name,
+            site=place,
+            labels=labels or [],
+            visibility=visibility,
+        )
+        environment = Environment.objects.create(
+            deployment=deployment, sub_manager=manager, remote_tenant=target.remote_tenant, credential=credential
+        )
+        audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=_told(environment))
+    probe(environment)
+    return environment
+
+
+def update_environment(
+    *,
+    by: Actor,
+    environment: Environment,
+    display_name: str | None = None,
+    site: Site | str | None = None,
+    is_site_given: bool = False,
+    labels: list[Pair] | None = None,
+    **fields: Unpack[Fields],
+) -> Environment:
+    """Change what is named and look again; the rest stays. Other trust holds for every environment of that sub-manager."""
+    tenant, manager = environment.deployment.tenant, environment.sub_manager
+    known: dict[str, Any] = {
+        name: getattr(manager, name)
+        for name in ("endpoint", "protocol", "port", "trust", "ca_bundle", "fingerprint", "insecure_reason")
+    }
+    if "protocol" in fields and fields["protocol"] != manager.protocol and "port" not in fields:
+        known["port"] = None  # that of the other protocol
+    target = read_target(ConnectionFields(**(known | {"remote_tenant": environment.remote_tenant} | fields)))  # type: ignore[typeddict-item]
+    parts = read_parts(by, tenant, fields) if is_given(fields) else None
+    with transaction.atomic():
+        before = _told(environment)
+        move_to(by=by, environment=environment, target=target)
+        if parts is not None:
+            change_credential(by=by, credential=environment.credential, parts=parts, prefix=environment.deployment.wire_id)
+        if display_name is not None:
+            environment.deployment.display_name = names.check_title(display_name, "display_name")
+            environment.deployment.save(update_fields=["display_name"])
+        after = _told(environment)
+        if before != after or parts is not None:
+            after |= {"credential_changed": parts is not None}
+            audit.record(by=by, action="environment.change", row=environment, tenant=tenant, before=before, after=after)
+        if is_site_given or site is not None:
+            set_site(by=by, deployment=environment.deployment, site=_find_site(by, tenant, site))
+        if labels is not None:
+            set_labels(by=by, deployment=environment.deployment, labels=labels)
+    probe(environment)
+    return environment
+
+
+def hide(*, by: Actor, environment: Environment) -> None:
+    """Forget an environment; at the remote manager nothing changes. Conflict names what stands on it."""
+    try:
+        with transaction.atomic():
+            deployment, manager, credential = environment.deployment, environment.sub_manager, environment.credential
+            audit.record(by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=_told(environment))
+            Environment.objects.filter(pk=environment.pk).delete()  # so that the row given keeps its id when this is undone
+            delete_deployment(by=by, deployment=deployment)
+            forget_unused(by=by, manager=manager)
+            if not credential.environments.exists():
+                credential.delete()
+    except ProtectedError as error:
+        shown = listed([f"{row._meta.verbose_name} {row}" for row in error.protected_objects])
+        raise Conflict(f"{environment} is in use by {shown}. Remove those first.") from None
+
+
+def check_connection(*, by: Actor, tenant: Tenant, environment: Environment | None = None, **fields: Unpack[Fields]) -> Climb:
+    """Climb the ladder with what a form holds; saves nothing. `environment` lends its credential where none is entered."""
+    target = read_target(fields)
+    if environment is not None and not is_given(fields):
+        credential = credential_of(environment)
+    else:
+        parts = read_parts(by, tenant, fields)
+        try:
+            credential = opened(**parts)
+        except ManagerError as error:
+            return probing.cannot_begin("credential", error.kind, error.message)
+    return probing.climb_within(address_for(with_known_trust(tenant, target)), credential)
+
+
+def test_connection(
+    *, by: Actor, tenant: Tenant, environment: Environment | None = None, **fields: Unpack[Fields]
+) -> list[dict[str, Any]]:
+    """The rungs of the same climb, as a page shows them."""
+    return probing.as_json(check_connection(by=by, tenant=tenant, environment=environment, **fields))
+
+
+def probe_many(*, by: Actor, tenant: Tenant, environments: Sequence[Environment]) -> Run:
+    """Look at many, side by side, as a run that can be watched; it fails where one of them is not ready."""
+    if not environments:
+        raise ValidationError({"environments": "Choose at least one environment."})
+    if len(environments) > MOST_AT_ONCE:
+        raise ValidationError({"environments": f"Check at most {MOST_AT_ONCE} environments at once."})
+    since = timezone.now().isoformat()
+    lanes = [lane(str(each), [ProbeEnvironment(environment_id=each.pk, name=str(each), since=since)]) for each in environments]
+    title = f"Check {len(lanes)} environment{'' if len(lanes) == 1 else 's'}"
+    with transaction.atomic():
+        plan = store_plan(title, [stage("Check", lanes)])
+        run = start_run(plan=plan, digest=plan.digest, title=title, tenant=tenant, started_by=by.user)
+        asked = {"environments": [str(each) for each in environments]}
+        audit.record(by=by, action="environment.probe", row=run, tenant=tenant, after=asked)
+    return run
+
+
+def _check(by: Actor, tenant: Tenant, name: str, fields: Fields, labels: list[Pair]) -> tuple[Target, Parts]:
+    """All that can be said about what was entered, at once."""
+    faults: dict[str, list[str]] = {}
+    target: Target | None = None
+    parts: Parts = {}
+    try:
+        names.check_id(name, "name", begins_with_letter=False)
+    except ValidationError as error:
+        faults |= error.message_dict
+    try:
+        target = read_target(fields)
+    except ValidationError as error:
+        faults |= error.message_dict
+    try:
+        parts = read_parts(by, tenant, fields)
+    except ValidationError as error:
+        faults |= error.message_dict
+    try:
+        normalise_all(labels)
+    except ValidationError as error:
+        faults |= error.message_dict
+    if faults or target is None:
+        raise ValidationError(faults)
+    return target, parts
+
+
+def _find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | None:
+    if not isinstance(site, str):
+        return site
+    if not site:
+        return None
+    try:
+        found: Site = Site.objects.visible_to(by.user, tenant).named(site, tenant)
+    except Site.DoesNotExist:
+        raise ValidationError({"site": f"There is no site {site} here. Check the spelling, or create it first."}) from None
+    return found
+
+
+def _told(environment: Environment) -> dict[str, Any]:
+    """For the audit trail."""
+    return {
+        "name": environment.deployment.wire_id,
+        "display_name": environment.deployment.display_name,
+        "sub_manager": str(environment.sub_manager),
+        "remote_tenant": environment.remote_tenant,
+        "site": environment.deployment.site.name if environment.deployment.site else None,
+        "visibility": environment.deployment.visibility,
+    }
