@@ -219,7 +219,7 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
         rollout.counts = reads.counts(rollout)  # type: ignore[attr-defined]
         rollout.failures = reads.failures_by_cause(rollout)  # type: ignore[attr-defined]
         path = reverse("api-rollout-targets", args=[pk])
-        rollout.__dict__["targets"] = self.request.build_absolute_uri(path)
+        rollout.targets_url = self.request.build_absolute_uri(path)  # type: ignore[attr-defined]
         return Response(shapes.RolloutDetailSerializer(rollout).data, status=code)
 
     def version_of(self, service: str, number: int | None) -> ServiceVersion:

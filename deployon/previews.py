@@ -114,14 +114,14 @@ def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:
     rows = Environment.objects.visible_to(by.user, tenant)
     rows = rows.matching(parse(where.rules, are_titles_free=True)) if where.rules is not None else rows.filter(pk__in=list(where.environments or ()))
     latest = Probe.objects.filter(environment=OuterRef("pk")).order_by("-id").values("pk")[:1]
-    found = list(
+    found: list[Any] = list(
         rows.select_related("deployment__site", "sub_manager", "credential__token", "credential__username", "credential__password")
         .annotate(last_probe_id=Subquery(latest))
         .order_by("deployment__display_name", "pk")
     )
-    probes = Probe.objects.in_bulk([row.last_probe_id for row in found if row.last_probe_id])  # type: ignore[attr-defined]
+    probes = Probe.objects.in_bulk([row.last_probe_id for row in found if row.last_probe_id])
     for row in found:
-        row.last_probe = probes.get(row.last_probe_id)  # type: ignore[attr-defined]
+        row.last_probe = probes.get(row.last_probe_id)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployon.models import Placement, Rollout, Service, ServiceVersion
@@ -33,9 +34,10 @@ class ServiceSerializer(serializers.ModelSerializer[Service]):
         fields = ("id", "name", "description", "newest", "deployed", "created_by", "created_at")
         read_only_fields = fields
 
-    def get_newest(self, service: Service) -> VersionSerializer | None:
+    @extend_schema_field(VersionSerializer(allow_null=True))
+    def get_newest(self, service: Service) -> dict[str, Any] | None:
         versions = list(service.versions.all())
-        return VersionSerializer(versions[0]).data if versions else None  # type: ignore[return-value]
+        return dict(VersionSerializer(versions[0]).data) if versions else None
 
 
 class SourceSerializer(serializers.Serializer[Any]):
@@ -102,7 +104,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField()
     rules = RuleSerializer(many=True)
     environments = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
-    create = PreviewRowSerializer(many=True, source="content.create")
+    create: Any = PreviewRowSerializer(many=True, source="content.create")  # type: ignore[assignment]
     remove = PreviewRowSerializer(many=True, source="content.remove")
     differs = PreviewRowSerializer(many=True, source="content.differs")
     stays = PreviewRowSerializer(many=True, source="content.stays")
@@ -161,7 +163,7 @@ class RolloutDetailSerializer(RolloutSerializer):
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     failures = CauseSerializer(many=True, read_only=True)
     excluded = PreviewRowSerializer(many=True, source="preview.excluded", read_only=True)
-    targets = serializers.CharField(read_only=True, help_text="address of its targets")
+    targets = serializers.CharField(source="targets_url", read_only=True, help_text="address of its targets")
 
     class Meta(RolloutSerializer.Meta):
         fields = (*RolloutSerializer.Meta.fields, "inputs", "rules", "counts", "failures", "excluded", "targets")
