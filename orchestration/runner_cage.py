@@ -28,13 +28,18 @@ CAGES: dict[str, Row] = {
 }
 
 
+# Shorter names for the settings.
+FAMILIES = {"uid": ["namespaces+user", "user"], "namespace": ["namespaces"]}
+
+
 def candidates(settings: RunnerSettings) -> list[str]:
     """The cages to try here, strongest first."""
     if settings.sandbox == "auto":
         return [name for name, cage in CAGES.items() if not cage["root"] or os.geteuid() == 0]
-    if settings.sandbox not in CAGES:
-        raise RunnerError(f"Unknown sandbox '{settings.sandbox}': choose one of auto, {', '.join(CAGES)}.")
-    return [settings.sandbox]
+    if settings.sandbox not in CAGES and settings.sandbox not in FAMILIES:
+        known = ", ".join(["auto", *FAMILIES, *CAGES])
+        raise RunnerError(f"Unknown sandbox '{settings.sandbox}': choose one of {known}.")
+    return FAMILIES.get(settings.sandbox, [settings.sandbox])
 
 
 def warning_of(cage: str) -> str | None:
@@ -147,6 +152,8 @@ class WorkRoot:
             "userns": shape["userns"],
             "uid": uid if shape["user"] else None,
             "needed": self._needed(),
+            # Where scripts run as the portal's own user, its home is closed to them too.
+            "private": [str(Path.home())] if shape["userns"] else [],
             "hidden": [str(path) for path in settings.hidden],
         }
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.runner_events import IN_FLIGHT, context_of, record
+from orchestration.runner_functions import has_functions
 from orchestration.runner_routes import ROUTES, change_operation, error, post_events
 from orchestration.runner_types import Answer, Call, IllegalStatus, Store, VersionConflict
+
+__all__ = ["RestGateway", "has_functions"]
 
 
 class RestGateway:

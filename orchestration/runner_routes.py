@@ -13,6 +13,7 @@ from orchestration.runner_events import (
     record_of_posted,
     side_effects,
 )
+from orchestration.runner_functions import has_functions
 from orchestration.runner_types import Answer, Call, Row, Store
 
 PAGE = 1_000
@@ -253,24 +254,3 @@ def stored_operation(row: Row, created: str) -> Row:
 def is_true(value: Any) -> bool:
     """A query flag."""
     return value is True or str(value).lower() in ("true", "1")
-
-
-FUNCTIONS = frozenset(
-    "get_input get_property get_attribute get_attributes_list get_attributes_dict get_secret get_capability get_group_capability "
-    "get_environment_capability get_label get_sys get_consumers concat merge string_find string_replace string_split string_lower "
-    "string_upper".split()
-)
-
-
-def has_functions(value: Any) -> bool:
-    """Is there anything to evaluate in it? Saves a child for the usual case."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if len(item) == 1 and next(iter(item)) in FUNCTIONS:
-                return True
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return False

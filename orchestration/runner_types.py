@@ -44,7 +44,7 @@ class RunnerSettings:
     hidden: Sequence[Path] = ()
     """Files and folders of the portal that children must not see where the kernel lets us hide them."""
     sandbox: str = "auto"
-    """auto, or the name of the one cage to use: namespaces+user, user, namespaces, none."""
+    """auto; or uid, namespace, none; or the name of one cage: namespaces+user, user, namespaces."""
     uid_base: int = 61_234
     uid_count: int = 2_048
     """As root, each deployment's processes run as one of these users."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ def own_mounts(job: dict[str, Any]) -> None:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     for path in job["hidden"]:
         hide(path)
-    if job.get("uid") is not None:
-        open_passages(job["needed"], job["work"])
+    close_folders(job["needed"], job["private"], pass_closed=job.get("uid") is not None)
     try:
         kernel.mount("proc", "/proc", "proc", SAFE)
     except OSError:
@@ -42,24 +40,25 @@ def first_closed_parent(path: str) -> str | None:
     return None
 
 
-def open_passages(needed: list[str], work: str) -> None:
-    """Where the runner's Python lies below a closed folder (root's home), let that folder hold nothing but the way to it."""
-    behind: dict[str, list[str]] = {}
+def close_folders(needed: list[str], private: list[str], *, pass_closed: bool) -> None:
+    """Let the private folders hold nothing but the ways to what is needed below them.
+
+    With `pass_closed`, so do the folders that only the portal's user may pass (root's home), for the sake of the ways.
+    """
+    ways: dict[str, list[str]] = {folder: [] for folder in private if os.path.isdir(folder) and folder != "/"}
     for path in needed:
-        closed = first_closed_parent(path) if os.path.isdir(path) else None
-        if closed is not None:
-            behind.setdefault(closed, []).append(path)
+        if not os.path.isdir(path):
+            continue
+        above = next((folder for folder in ways if path.startswith(f"{folder}/")), None)
+        above = above or (first_closed_parent(path) if pass_closed else None)
+        if above is not None:
+            ways.setdefault(above, []).append(path)
     mask = os.umask(0o022)
-    for closed, paths in behind.items():
-        stash = [os.path.join(work, f".passage{number}") for number in range(len(paths))]
-        for path, place in zip(paths, stash, strict=True):
-            os.mkdir(place)
-            kernel.mount(path, place, None, kernel.MS_BIND | kernel.MS_REC)
-        kernel.mount("tmpfs", closed, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=64k,mode=755")
-        for path, place in zip(paths, stash, strict=True):
+    for folder, paths in ways.items():
+        kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in paths]
+        kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=64k,mode=755")
+        for path, number in kept:
             os.makedirs(path, exist_ok=True)
-            kernel.mount(place, path, None, kernel.MS_BIND | kernel.MS_REC)
-            kernel.unmount(place)
-            with contextlib.suppress(OSError):
-                os.rmdir(place)
+            kernel.mount(f"/proc/self/fd/{number}", path, None, kernel.MS_BIND | kernel.MS_REC)
+            os.close(number)
     os.umask(mask)

@@ -43,6 +43,7 @@ def write():
 
 found = {
     "keys": attempt(lambda: open(os.path.join(given["data"], "vault.keys")).read()),
+    "home": attempt(lambda: open(given["home"] + "/.netrc").read()),
     "list": attempt(lambda: os.listdir(given["data"])),
     "write": attempt(write),
     "environ": attempt(lambda: open("/proc/%s/environ" % given["portal"]).read()),
@@ -75,7 +76,11 @@ def data(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("cage", cages())
-def test_a_script_cannot_read_the_portals_data_environment_keys_or_code(case, runner_settings, data, cage):
+def test_a_script_cannot_read_the_portals_data_environment_keys_or_code(case, runner_settings, data, cage, monkeypatch):
+    home = data.parent / "home"
+    home.mkdir(mode=0o700)
+    (home / ".netrc").write_text("the-password")
+    monkeypatch.setenv("HOME", str(home))
     settings = dataclasses.replace(runner_settings, sandbox=cage, hidden=[data])
     spy_host = RunnerHost(settings)
     try:
@@ -83,13 +88,13 @@ def test_a_script_cannot_read_the_portals_data_environment_keys_or_code(case, ru
             assert spy_host.start()["chosen"] == cage
         except RunnerError as error:
             pytest.skip(f"this sandbox does not work here: {error}")
-        inputs = f"{{data: '{data}', portal: {os.getpid()}, marker: 'PYTEST_VERSION'}}"
+        inputs = f"{{data: '{data}', home: '{home}', portal: {os.getpid()}, marker: 'PYTEST_VERSION'}}"
         deployment = case(one_node("spy.py", inputs=inputs), {"spy.py": SPY}, host=spy_host)
         assert deployment.run().status == "terminated", deployment.messages
     finally:
         spy_host.close()
     found = json.loads(deployment.runtime["s"]["found"])
-    for what in ("keys", "list", "write", "environ", "django", "portal code"):
+    for what in ("keys", "home", "list", "write", "environ", "django", "portal code"):
         assert found[what].startswith("refused"), (what, found[what])
     assert found["environs"] == [] and not (data / "planted").exists()
     assert set(found["environment"]) == {"CFY_EXEC_TEMP", "HOME", "LANG", "MALLOC_ARENA_MAX", "PATH", "TMPDIR"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.runner_host import RunnerHost
 from tests.orchestration.runner.cases import HEAD, children_of, one_node, processes_with, tree_of, until
 
 SLEEPER = """#!/bin/bash
@@ -45,6 +47,24 @@ def test_a_cancel_leaves_no_process_and_says_cancelled_only_then(case, host, kin
     assert any("was stopped: the execution was cancelled" in message for message in deployment.messages)
     assert "workflow_cancelled" in [event["event_type"] for event in deployment.store.events]
     assert host.running() == []
+
+
+@pytest.mark.parametrize("cage", ["user", "none"])
+def test_without_namespaces_too_a_process_that_left_the_session_is_ended(case, runner_settings, cage):
+    if cage == "user" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    weak = RunnerHost(dataclasses.replace(runner_settings, sandbox=cage))
+    mark = f"5{os.getpid()}"
+    try:
+        deployment = case(one_node("s.sh"), {"s.sh": SLEEPER.format(mark=mark)}, host=weak)
+        execution_id = deployment.start()
+        until(lambda: len(processes_with(f"sleep\0{mark}")) == 3, "three sleeping processes")
+        assert bool(weak.report["warning"]) == (cage == "none")
+        weak.cancel(execution_id, "force-cancel")
+        assert deployment.wait().status == "cancelled"
+        assert processes_with(f"sleep\0{mark}") == []
+    finally:
+        weak.close()
 
 
 def test_a_script_that_ends_in_the_grace_after_a_cancel_is_recorded_as_done(case, host):
@@ -226,10 +246,6 @@ def test_everything_ends_when_the_portal_is_killed(tmp_path):
 
 
 def test_operations_wait_for_a_free_place(case, runner_settings):
-    import dataclasses
-
-    from orchestration.runner_host import RunnerHost
-
     small = RunnerHost(dataclasses.replace(runner_settings, max_operations=1))
     try:
         blueprint = one_node("s.sh") + "    capabilities: {scalable: {properties: {default_instances: 3}}}\n"
