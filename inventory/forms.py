@@ -17,7 +17,7 @@ class EnvironmentForm(forms.Form):
     endpoint = forms.CharField(label="Endpoint", max_length=253, help_text="Host name or address, without https://")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
     remote_tenant = forms.CharField(label="Tenant", max_length=256, initial=Tenant.DEFAULT, help_text="The tenant on that manager")
-    trust = forms.ChoiceField(choices=SubManager.Trust, initial="system", widget=forms.RadioSelect)
+    trust = forms.ChoiceField(choices=SubManager.Trust, initial="system", widget=forms.RadioSelect(attrs={"data-shows": ""}))
     ca_bundle = forms.CharField(
         label="CA bundle",
         required=False,
@@ -28,7 +28,7 @@ class EnvironmentForm(forms.Form):
     insecure_reason = forms.CharField(
         label="Why is it not checked?", required=False, max_length=256, help_text="Shown as a badge wherever this manager appears"
     )
-    method = forms.ChoiceField(choices=Credential.Kind, initial="token", widget=forms.RadioSelect)
+    method = forms.ChoiceField(choices=Credential.Kind, initial="token", widget=forms.RadioSelect(attrs={"data-shows": ""}))
     token_secret = forms.ModelChoiceField(label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
     token = forms.CharField(label="Token", required=False, strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False))
     username_secret = forms.ModelChoiceField(label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
@@ -44,8 +44,9 @@ class EnvironmentForm(forms.Form):
         help_text="One key=value a line. Rollouts choose environments by these",
     )
 
-    def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, tenant: Tenant, environment: Environment | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, initial=initial_of(environment) if environment else None, **kwargs)
+        self.environment = environment
         stored = Secret.objects.filter(tenant=tenant, purpose=Secret.Purpose.CREDENTIAL)
         for name in ("token_secret", "username_secret", "password_secret"):
             field = self.fields[name]
@@ -60,6 +61,21 @@ class EnvironmentForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if self.environment is None or self.is_credential_given(data):
+            self.check_credential(data)
+        if data.get("protocol") == "https":
+            missing = {"ca_bundle": "Paste the CA bundle.", "fingerprint": "Paste the fingerprint.", "insecure": "Say why."}
+            field = {"ca_bundle": "ca_bundle", "fingerprint": "fingerprint", "insecure": "insecure_reason"}.get(data.get("trust", ""))
+            if field and not data.get(field):
+                self.add_error(field, missing[data["trust"]])
+        return data
+
+    def is_credential_given(self, data: dict[str, Any]) -> bool:
+        """Was any part of a credential entered or picked?"""
+        return any(data.get(name) for part in ("token", "username", "password") for name in (part, f"{part}_secret"))
+
+    def check_credential(self, data: dict[str, Any]) -> None:
+        """Half a credential is refused here, beside its field."""
         if data.get("method") == "token" and not (data.get("token") or data.get("token_secret")):
             self.add_error("token", "Paste a token of that manager, or pick a stored one.")
         if data.get("method") == "password":
@@ -67,12 +83,19 @@ class EnvironmentForm(forms.Form):
                 self.add_error("username", "Type the user's name, or pick a stored one.")
             if not (data.get("password") or data.get("password_secret")):
                 self.add_error("password", "Type the password, or pick a stored one.")
-        if data.get("protocol") == "https":
-            missing = {"ca_bundle": "Paste the CA bundle.", "fingerprint": "Paste the fingerprint.", "insecure": "Say why."}
-            field = {"ca_bundle": "ca_bundle", "fingerprint": "fingerprint", "insecure": "insecure_reason"}.get(data.get("trust", ""))
-            if field and not data.get(field):
-                self.add_error(field, missing[data["trust"]])
-        return data
+
+def initial_of(environment: Environment) -> dict[str, Any]:
+    """What is known of an environment, without its credential's values."""
+    manager, deployment = environment.sub_manager, environment.deployment
+    known = {name: getattr(manager, name) for name in ("protocol", "endpoint", "port", "trust", "ca_bundle", "fingerprint", "insecure_reason")}
+    pairs = deployment.labels.order_by("key", "value")
+    return known | {
+        "name": deployment.display_name,
+        "remote_tenant": environment.remote_tenant,
+        "method": environment.credential.kind,
+        "site": deployment.site_id,
+        "labels": "\n".join(f"{label.key}={label.value}" for label in pairs if not label.key.startswith("csys-")),
+    }
 
 
 def parse_labels(text: str) -> list[tuple[str, str]]:

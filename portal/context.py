@@ -54,8 +54,4 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def item(place: str, label: str, icon: str, name: str, first: str) -> dict[str, Any]:
     """One entry of the rail."""
-    try:
-        url = reverse(name)
-    except Exception:  # TEMPORARY while pages are being added
-        url = "#"
-    return {"label": label, "icon": icon, "url": url, "is_current": place == first}
+    return {"label": label, "icon": icon, "url": reverse(name), "is_current": place == first}
