@@ -136,10 +136,10 @@ def taken(wire_id: str, tenant: Tenant) -> Refused:
 
 
 def delete(*, by: Actor, blueprint: Blueprint, force: bool = False) -> None:
-    """Remove a blueprint from which nothing is deployed; `force` does not change that, for a deployment needs its blueprint."""
+    """Remove a blueprint from which nothing is deployed; `force`: also one that is still being parsed."""
     with transaction.atomic():
         row = Blueprint.objects.select_for_update().defer("plan").get(pk=blueprint.pk)
-        if row.state in BUSY:
+        if row.state in BUSY and not force:
             raise Refused(
                 400, "invalid_blueprint_error", f"Blueprint {row.wire_id} is still {row.state}: wait until it is uploaded or has failed."
             )
@@ -170,6 +170,22 @@ def set_labels(*, by: Actor, blueprint: Blueprint, labels: list[Pair]) -> None:
             tenant=blueprint.tenant,
             before={"labels": told(before)},
             after={"labels": told(blueprint.labels)},
+        )
+
+
+def describe(*, by: Actor, blueprint: Blueprint, description: str) -> None:
+    """Give a blueprint other words for people."""
+    before = {"description": blueprint.description}
+    with transaction.atomic():
+        blueprint.description = description
+        blueprint.save(update_fields=["description"])
+        audit.record(
+            by=by,
+            action="blueprint.describe",
+            row=blueprint,
+            tenant=blueprint.tenant,
+            before=before,
+            after={"description": description},
         )
 
 

@@ -14,10 +14,10 @@ from inventory.models import Deployment
 from orchestration import deployments, states
 from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
-from orchestration.gateway_store import DatabaseStore
+from orchestration.gateway_functions import DeploymentStorage
 from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
 from orchestration.parsing import pairs_of
-from orchestration.runner_gateway import has_functions
+from orchestration.runner_functions import has_functions
 from orchestration.runner_types import BlueprintProblem, Row
 from orchestration.supervisor import supervisor
 
@@ -109,7 +109,7 @@ def apply_settings(execution: Execution, local: LocalDeployment, prepared: Row) 
         "display_name": (prepared.get("deployment_settings") or {}).get("display_name"),
     }
     if has_functions(wanted):
-        wanted = supervisor.host.evaluate("payload", wanted, {}, DatabaseStore(execution))
+        wanted = supervisor.host.evaluate("payload", wanted, {}, DeploymentStorage(local, supervisor.host, execution.created_by))
     by = Actor(user=execution.created_by, via="blueprint")
     pairs = pairs_of(wanted["labels"])
     if pairs:

@@ -126,7 +126,7 @@ class Supervisor:
     def _run(self, execution: Execution, order: WorkflowOrder) -> None:
         key = str(execution.pk)
         try:
-            outcome = self.host.run_workflow(order, RestGateway(DatabaseStore(execution)))
+            outcome = self.host.run_workflow(order, RestGateway(DatabaseStore(execution, self.host)))
             self._settle(execution, outcome)
         finally:
             Execution.objects.filter(pk=execution.pk, held_by=self.name).update(held_by="")

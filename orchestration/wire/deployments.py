@@ -15,7 +15,7 @@ from inventory.models import Deployment, Filter, Site
 from inventory.saved_filters import rules_of
 from orchestration import deployments, executions
 from orchestration.errors import Refused, bad_parameters, not_found
-from orchestration.evaluation import capabilities_of, outputs_of
+from orchestration.evaluation import section_of
 from orchestration.models import Blueprint, Execution
 from orchestration.wire.deployment_shape import DEPLOYMENT
 from orchestration.wire.listing import find, listed
@@ -207,8 +207,8 @@ class DeploymentDetail(DeploymentView):
 
 def direct_children(row: Deployment) -> dict[str, int]:
     """Counts of direct children alone."""
-    children = Deployment.objects.filter(parent=row).with_type()
-    flags = [child.is_environment for child in children]
+    children = Deployment.objects.filter(parent=row).with_type().values("is_environment")
+    flags = [bool(child["is_environment"]) for child in children]
     return {"sub_environments_count": sum(flags), "sub_services_count": len(flags) - sum(flags)}
 
 
@@ -254,7 +254,7 @@ class DeploymentCapabilities(DeploymentView):
 
     def get(self, request: Request, wire_id: str) -> Response:
         row = find(self.rows().select_related("tenant"), "Deployment", wire_id)
-        return Response({"deployment_id": row.wire_id, "capabilities": capabilities_of(row)})
+        return Response({"deployment_id": row.wire_id, "capabilities": section_of(row, "capabilities", self.user)})
 
 
 class DeploymentOutputs(DeploymentView):
@@ -267,4 +267,4 @@ class DeploymentOutputs(DeploymentView):
 
     def get(self, request: Request, wire_id: str) -> Response:
         row = find(self.rows().select_related("tenant"), "Deployment", wire_id)
-        return Response({"deployment_id": row.wire_id, "outputs": outputs_of(row)})
+        return Response({"deployment_id": row.wire_id, "outputs": section_of(row, "outputs", self.user)})

@@ -1,0 +1,108 @@
+"""Django's admin over blueprints, deployments made here and their executions; what the product itself writes is read-only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from accounts.actors import Actor
+from accounts.admin import AuditedAdmin, ReadOnlyAdmin
+from orchestration import blueprints
+from orchestration.models import (
+    Blueprint,
+    BlueprintNode,
+    Execution,
+    ExecutionEvent,
+    LocalDeployment,
+    NodeInstance,
+    StoredOperation,
+    TaskGraph,
+)
+
+
+@admin.register(Blueprint)
+class BlueprintAdmin(AuditedAdmin):
+    """Blueprints are made by uploading; here they are described and removed."""
+
+    list_display = ["wire_id", "tenant", "state", "visibility", "main_file", "created_by", "created_at"]
+    list_filter = ["state", "visibility", "tenant"]
+    list_select_related = ["tenant", "created_by"]
+    search_fields = ["wire_id", "description"]
+    fields = ("wire_id", "tenant", "state", "error", "description", "visibility", "main_file", "labels", "archive", "created_by", "created_at", "updated_at")
+    readonly_fields = tuple(name for name in fields if name != "description")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def change(self, by: Actor, row: Blueprint, form: ModelForm) -> Blueprint:
+        stored = Blueprint.objects.select_related("tenant").get(pk=row.pk)
+        blueprints.describe(by=by, blueprint=stored, description=form.cleaned_data["description"])
+        return stored
+
+    def remove(self, by: Actor, row: Blueprint) -> None:
+        blueprints.delete(by=by, blueprint=row, force=True)
+
+
+@admin.register(LocalDeployment)
+class LocalDeploymentAdmin(ReadOnlyAdmin):
+    """What was deployed here."""
+
+    list_display = ["deployment", "blueprint"]
+    list_select_related = ["deployment", "blueprint"]
+    search_fields = ["deployment__wire_id", "blueprint__wire_id"]
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnlyAdmin):
+    """Executions; they are started and steered through v3.1."""
+
+    list_display = ["id", "workflow", "local", "tenant", "state", "created_by", "created_at", "ended_at"]
+    list_filter = ["state", "tenant"]
+    list_select_related = ["local__deployment", "tenant", "created_by"]
+    search_fields = ["workflow", "local__deployment__wire_id"]
+
+
+@admin.register(ExecutionEvent)
+class ExecutionEventAdmin(ReadOnlyAdmin):
+    """What executions said."""
+
+    list_display = ["reported_at", "kind", "event_type", "level", "message", "node_instance_id"]
+    list_filter = ["kind", "event_type", "level"]
+    search_fields = ["message"]
+
+
+@admin.register(BlueprintNode)
+class BlueprintNodeAdmin(ReadOnlyAdmin):
+    """Node templates of deployments."""
+
+    list_display = ["name", "type", "local"]
+    list_select_related = ["local__deployment"]
+    search_fields = ["name", "type"]
+
+
+@admin.register(NodeInstance)
+class NodeInstanceAdmin(ReadOnlyAdmin):
+    """Instances of nodes."""
+
+    list_display = ["wire_id", "node", "local", "state", "version"]
+    list_select_related = ["node", "local__deployment"]
+    list_filter = ["state"]
+    search_fields = ["wire_id"]
+
+
+@admin.register(TaskGraph)
+class TaskGraphAdmin(ReadOnlyAdmin):
+    """Stored graphs of executions."""
+
+    list_display = ["name", "execution", "created_at"]
+    search_fields = ["name"]
+
+
+@admin.register(StoredOperation)
+class StoredOperationAdmin(ReadOnlyAdmin):
+    """Tasks of stored graphs."""
+
+    list_display = ["name", "type", "state", "graph"]
+    list_filter = ["state", "type"]
+    search_fields = ["name"]
