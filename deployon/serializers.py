@@ -104,7 +104,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField()
     rules = RuleSerializer(many=True)
     environments = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
-    create: Any = PreviewRowSerializer(many=True, source="content.create")  # type: ignore[assignment]
+    create: Any = PreviewRowSerializer(many=True, source="content.create")
     remove = PreviewRowSerializer(many=True, source="content.remove")
     differs = PreviewRowSerializer(many=True, source="content.differs")
     stays = PreviewRowSerializer(many=True, source="content.stays")
