@@ -47,7 +47,8 @@ def why_waiting(run: Run) -> str:
 
 def events_after(run: Run, cursor: int, limit: int = 1000) -> list[Event]:
     """Events of the run, and of its children, with a greater id, oldest first."""
-    return list(Event.objects.filter(top_id=run.pk, id__gt=cursor).order_by("id")[:limit])
+    events = run.events if run.parent_id else Event.objects.filter(top_id=run.pk)
+    return list(events.filter(id__gt=cursor).order_by("id")[:limit])
 
 
 def tail(run: Run, cursor: int, limit: int = 1000) -> tuple[list[Event], int]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from celery import current_app
 from celery.exceptions import CeleryError
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -19,9 +20,9 @@ from runs.alarm import alarm
 from runs.models import Step, Worker
 from runs.operations import REGISTRY
 from runs.states import StepState
-from runs.tasks import work
 from runs.work import BATCH, Item
 
+TASK = "runs.work"  # by name: the module of the task starts the caretaker of its process
 LOOK_SECONDS = 0.2  # how late a step may be handed on where no alarm tells of it: it was stored by another process
 GATHER_SECONDS = 0.01  # between two sweeps, so that what comes due together goes into one message
 HOUSEKEEPING_SECONDS = 2.0
@@ -36,7 +37,7 @@ Publish = Callable[[list[Item]], None]
 
 def publish(items: list[Item]) -> None:
     """Put a message on the broker. Raises what the broker raises."""
-    work.apply_async(args=(items,), expires=EXPIRY_SECONDS)
+    current_app.send_task(TASK, args=(items,), expires=EXPIRY_SECONDS, ignore_result=True)
 
 
 def sweep(send: Publish = publish) -> int:

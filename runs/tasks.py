@@ -1,12 +1,45 @@
-"""The one Celery task of the engine: a message names steps that are due, and is only a wake-up."""
+"""The one Celery task of the engine, and what a `celery worker` process does besides: say that it lives, sweep when it is its turn."""
 from __future__ import annotations
 
-from celery import shared_task
+from typing import Any
 
+from celery import shared_task, signals
+from django.core.exceptions import ImproperlyConfigured
+
+from runs.sweeper import TASK, Caretaker
 from runs.work import Crew, Item
+from runs.workers import me
+
+_caretakers: list[Caretaker] = []
 
 
-@shared_task(name="runs.work", ignore_result=True)
+@shared_task(name=TASK, ignore_result=True)
 def work(items: list[Item]) -> None:
-    """Carry out steps [[run, step, attempt], ...]."""
+    """Carry out steps [[run, step, attempt], ...] that are due; the message is only a wake-up."""
     Crew().work([(run_id, step_id, attempt) for run_id, step_id, attempt in items])
+
+
+@signals.celeryd_init.connect(weak=False)
+def refuse_other_pools(instance: Any = None, conf: Any = None, **_: Any) -> None:
+    """Sent by `celery worker` alone, before it starts anything."""
+    if conf is not None and str(conf.broker_url).startswith("memory"):
+        raise ImproperlyConfigured(
+            "BROKER_URL is memory://, which reaches no other process: `manage.py up` has its workers inside. "
+            "Set BROKER_URL to a RabbitMQ for workers of their own."
+        )
+
+
+@signals.worker_ready.connect(weak=False)
+def start_caretaker(sender: Any = None, **_: Any) -> None:
+    """`celery worker` is ready; the embedded worker has its caretaker started by runs.embedded."""
+    caretaker = Caretaker()
+    caretaker.start()
+    _caretakers.append(caretaker)
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def begin_nothing_new(**_: Any) -> None:
+    """What is at work comes to the end of its step; what follows is due for other workers."""
+    me.is_stopping.set()
+    for caretaker in _caretakers:
+        caretaker.stop()
