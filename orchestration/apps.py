@@ -1,6 +1,13 @@
-"""Registers the app with Django."""
+"""Registers the app with Django, and what its operations are called with the engine."""
+
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class OrchestrationConfig(AppConfig):
     name = "orchestration"
+
+    def ready(self) -> None:
+        # A worker finds operations by key: they must be registered in every process.
+        import_module("orchestration.operations")

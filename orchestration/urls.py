@@ -35,8 +35,8 @@ PREMIUM = (
 
 
 def wire(address: str, view: Any) -> URLPattern:
-    """One address; a slash at its end does no harm."""
-    pattern: URLPattern = path(address, view.as_view(), name=f"wire:{address}")
+    """One address."""
+    pattern: URLPattern = path(address, view.as_view())
     return pattern
 
 
@@ -94,5 +94,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("execution-schedules", installation.NoGroups),
     wire("audit", trail.Audit),
     *(wire(address, installation.Premium) for address in PREMIUM),
-    re_path(r"^.*$", NotThere.as_view(), name="wire:not-there"),
+    re_path(r"^.*$", NotThere.as_view()),
 ]

@@ -207,7 +207,7 @@ class DeploymentDetail(DeploymentView):
 
 def direct_children(row: Deployment) -> dict[str, int]:
     """Counts of direct children alone."""
-    children = Deployment.objects.filter(parent=row).with_type().values("is_environment")
+    children = Deployment.objects.filter(parent=row).with_type().values("is_environment")  # type: ignore[misc]
     flags = [bool(child["is_environment"]) for child in children]
     return {"sub_environments_count": sum(flags), "sub_services_count": len(flags) - sum(flags)}
 
