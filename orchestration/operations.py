@@ -131,7 +131,7 @@ class RunWorkflow(OfExecution):
     def may_go_on(self, row: Execution, context: Context) -> bool:
         """Its process is gone: make ready what was caught in the middle and say so; after several losses it fails."""
         deaths = context.memory["losses"] = int(context.memory.get("losses", 0)) + 1
-        why = row.error or "The process that ran the workflow is gone."
+        why = (row.error or "The process that ran the workflow is gone.").removesuffix(" Resume the execution to go on.")
         if deaths > DEATHS_ALLOWED:
             states.report(row, Execution.State.FAILED, f"{why} That happened {deaths} times: look for its cause, then resume.")
             return False

@@ -194,5 +194,6 @@ class ExecutionLoop:
             return Outcome(str(self.calls.final_status), self.calls.final_error)
         said = (self.said_done or {}).get("error")
         why = f"The process that ran the workflow ended unexpectedly ({said or self.workflow.describe_end()}). Resume the execution to go on."
-        self.calls.report("failed", why)
+        if self.order.reports_death:
+            self.calls.report("failed", why)
         return Outcome("failed", why, died=True)

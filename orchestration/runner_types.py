@@ -85,6 +85,8 @@ class WorkflowOrder:
     resume: bool = False
     dry_run: bool = False
     time_limit: float = 3_600.0
+    reports_death: bool = True
+    """Store "failed" when the workflow's process is lost; False: whoever asked decides whether it goes on."""
 
 
 @dataclasses.dataclass(frozen=True)

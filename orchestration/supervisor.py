@@ -192,6 +192,7 @@ def order_of(execution: Execution, *, is_resume: bool) -> WorkflowOrder:
         resume=is_resume,
         dry_run=execution.is_dry_run,
         time_limit=float(settings.RUNNER_EXECUTION_SECONDS),
+        reports_death=False,
     )
 
 
