@@ -34,9 +34,8 @@ from inventory.models import Deployment, Environment, Site
 from inventory.operations import ProbeEnvironment
 from inventory.probing import probe
 from inventory.sub_managers import find_or_make_manager, forget_unused, listed, move_to, with_known_trust
-from runs.engine import start_run
+from runs.engine import Child, add_children, advance, start_parent
 from runs.models import Run
-from runs.plans import lane, stage, store_plan
 
 __all__ = [
     "address_of", "check_connection", "client_for", "credential_of", "expose", "hide", "probe", "probe_many",
@@ -44,6 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_AT_ONCE = 1000  # environments in one run of checks
+SIDE_BY_SIDE = 64
 
 
 class Fields(ConnectionFields, CredentialFields, total=False):
@@ -169,19 +169,22 @@ def test_connection(
 
 
 def probe_many(*, by: Actor, tenant: Tenant, environments: Sequence[Environment]) -> Run:
-    """Look at many, side by side, as a run that can be watched; it fails where one of them is not ready."""
+    """Look at many, side by side, as a run that can be watched; a child is failed where an environment cannot be worked on."""
     if not environments:
         raise ValidationError({"environments": "Choose at least one environment."})
     if len(environments) > MOST_AT_ONCE:
         raise ValidationError({"environments": f"Check at most {MOST_AT_ONCE} environments at once."})
     since = timezone.now().isoformat()
-    lanes = [lane(str(each), [ProbeEnvironment(environment_id=each.pk, name=str(each), since=since)]) for each in environments]
-    title = f"Check {len(lanes)} environment{'' if len(lanes) == 1 else 's'}"
+    title = f"Check {len(environments)} environment{'' if len(environments) == 1 else 's'}"
+    children: list[Child] = [
+        ([ProbeEnvironment(environment_id=each.pk, name=str(each), since=since)], f"Check {each}", "") for each in environments
+    ]
     with transaction.atomic():
-        plan = store_plan(title, [stage("Check", lanes)])
-        run = start_run(plan=plan, digest=plan.digest, title=title, tenant=tenant, started_by=by.user)
+        run = start_parent(title=title, tenant=tenant, started_by=by.user, max_parallel=SIDE_BY_SIDE)
+        add_children(run, children)
         asked = {"environments": [str(each) for each in environments]}
         audit.record(by=by, action="environment.probe", row=run, tenant=tenant, after=asked)
+        advance(run)
     return run
 
 

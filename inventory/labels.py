@@ -78,7 +78,7 @@ def _pairs(deployment: Deployment) -> list[Pair]:
 def _fixed(deployment: Deployment, before: list[Pair]) -> list[Pair]:
     """Labels that are no matter of taste: an environment is one, a placement stays where it is."""
     if deployment.kind == Deployment.Kind.ENVIRONMENT:
-        return [(TYPE_KEY, ENVIRONMENT_TYPE)]
+        return [pair for pair in before if pair == (TYPE_KEY, ENVIRONMENT_TYPE)]
     if deployment.kind == Deployment.Kind.PLACEMENT:
         return [pair for pair in before if pair[0] == PARENT_KEY]
     return []

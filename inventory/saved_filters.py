@@ -61,11 +61,15 @@ def create_filter(
 
 @transaction.atomic
 def update_filter(
-    *, by: Actor, saved: Filter, rules: Any = None, visibility: str | None = None, are_titles_free: bool = False
+    *, by: Actor, saved: Filter, name: str = "", rules: Any = None, visibility: str | None = None, are_titles_free: bool = False
 ) -> Filter:
-    """Give a saved filter other rules (all of them), or wider visibility."""
+    """Give a saved filter another name, other rules (all of them), or wider visibility."""
     _check_is_own(saved)
     before = audit.snapshot(saved)
+    if name and name != saved.name:
+        _check_is_not_reserved(names.check_id(name, "name"))
+        saved.name = name
+        _check_is_free(saved)
     if rules is not None:
         saved.rules = _to_json(parse(rules, are_titles_free=are_titles_free))
     if visibility is not None:

@@ -37,7 +37,7 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000")
 
 # --- where things are kept and carried -------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'deployon.sqlite3'}")
-BROKER_URL = env.str("BROKER_URL", default="memory://")
+BROKER_URL = env.str("BROKER_URL", default="memory://localhost/")
 CHANNEL_LAYER = env.str("CHANNEL_LAYER", default="")  # "", memory://, postgres:// or redis://host:port/n
 EMBEDDED_WORKERS = env.int("EMBEDDED_WORKERS", default=4)
 USES_SQLITE = DATABASE_URL.startswith("sqlite")
@@ -188,7 +188,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
-    "ENUM_NAME_OVERRIDES": {"SystemRole": "accounts.models.SystemRole", "TenantRole": "accounts.models.TenantRole"},
+    "ENUM_NAME_OVERRIDES": {
+        "SystemRole": "accounts.models.SystemRole",
+        "TenantRole": "accounts.models.TenantRole",
+        "EnvironmentState": "inventory.models.Environment.State",
+        "RungState": "inventory.serializers.RUNG_STATES",
+    },
 }
 
 # --- engine ----------------------------------------------------------------------------------------------------------

@@ -84,6 +84,8 @@ def _credential(tenant: Tenant) -> dict[str, Any]:
 # Fields that a sample needs beside those that every row must have.
 EXTRA: dict[str, Callable[[Tenant], dict[str, Any]]] = {
     "inventory.Credential": _credential,
+    "inventory.Filter": lambda tenant: {"rules": [{"type": "label", "key": "env", "operator": "any_of", "values": ["prod"]}]},
     "inventory.Deployment": lambda tenant: {"kind": "environment"},
-    "inventory.SubManager": lambda tenant: {"endpoint": f"192.0.2.{factories.number() % 250 + 1}"},
+    # Refused by the address policy before anything is sent.
+    "inventory.SubManager": lambda tenant: {"endpoint": "127.0.0.1", "port": 20000 + factories.number() % 40000},
 }

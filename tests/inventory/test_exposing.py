@@ -16,7 +16,8 @@ from inventory.connectors.address import Timeouts
 from inventory.connectors.rungs import RungState
 from inventory.doubles import Account, Fault, FaultKind, ManagerDouble, refused_port
 from inventory.doubles.server import default_authority
-from inventory.exposing import client_for, expose, hide, probe, test_connection as try_connection, update_environment
+from inventory.exposing import client_for, expose, hide, probe, update_environment
+from inventory.exposing import test_connection as try_connection
 from inventory.models import Credential, Deployment, Environment, Probe, SubManager
 from inventory.sites import create_site
 from tests.factories import actor
@@ -176,7 +177,7 @@ def test_all_that_is_wrong_is_told_at_once(acme, alice):
 @pytest.mark.django_db
 def test_a_name_in_use_is_a_conflict_and_leaves_no_secret(acme, alice, double):
     exposed(alice, acme, double)
-    with pytest.raises(Conflict, match="plant exists already in tenant acme. Change that environment"):
+    with pytest.raises(Conflict, match=r"plant exists already in tenant acme\. Change that environment"):
         exposed(alice, acme, double)
     assert Secret.objects.count() == 1
 
