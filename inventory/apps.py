@@ -2,10 +2,11 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as installed  # a flush names none
 from django.db.models.signals import post_migrate
 
 
-def _fill(sender: AppConfig, apps: Any, plan: Any = None, **kwargs: Any) -> None:
+def _fill(sender: AppConfig, apps: Any = installed, plan: Any = None, **kwargs: Any) -> None:
     """After migrations (and after a flush): the filters that every installation has, unless it was migrated to nothing."""
     from accounts.models import Tenant
     from inventory.saved_filters import ensure_system_filters
