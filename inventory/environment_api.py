@@ -1,0 +1,166 @@
+"""View set of /api/v1/environments. It asks and tells; services write."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inventory import exposing, labels, serializers
+from inventory.listing import LISTING, listed
+from inventory.models import Environment
+from inventory.named import NAME, Named, asker, place
+from inventory.probing import as_json
+
+
+@extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=serializers.EnvironmentDetailSerializer))
+class Environments(Named):
+    """Tenants of remote managers, exposed here: where services are put."""
+
+    needs = {
+        "list": "environment.view",
+        "retrieve": "environment.view",
+        "probes": "environment.view",
+        "probe": "environment.probe",
+        "probe_many": "environment.probe",
+        "set_labels": "deployment.change",
+        "*": "environment.change",
+    }
+    reads = frozenset({"list", "retrieve", "probes", "probe", "probe_many"})
+    queryset = Environment.objects.none()
+    serializer_class = serializers.EnvironmentSerializer
+
+    def get_serializer_class(self) -> type:
+        return serializers.EnvironmentSerializer if self.action == "list" else serializers.EnvironmentDetailSerializer
+
+    def get_queryset(self) -> QuerySet[Environment]:
+        if getattr(self, "swagger_fake_view", False):
+            return Environment.objects.none()
+        user, tenant = place(self.request)
+        rows = Environment.objects.visible_to(user, tenant).for_list()
+        if self.action == "list":
+            return listed(rows, self.request.query_params, user, tenant)
+        rows = rows.select_related("credential__token", "credential__username", "credential__password")
+        return rows if self.action in self.reads else rows.filter(deployment__tenant=tenant)
+
+    @extend_schema(parameters=LISTING, responses=serializers.EnvironmentSerializer(many=True))
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Environments that match, a page at a time."""
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(request=serializers.EnvironmentInSerializer, responses={201: serializers.EnvironmentDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Expose a remote manager's tenant; it is looked at once before the reply, and saved also where it cannot be reached."""
+        _, tenant = place(request)
+        fields = flattened(self.written(serializers.EnvironmentInSerializer))
+        with told_as_given():
+            environment = exposing.expose(by=asker(request), tenant=tenant, **fields)
+        return self.told(self._again(environment), status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[NAME], request=serializers.EnvironmentInSerializer, responses=serializers.EnvironmentDetailSerializer)
+    def partial_update(self, request: Request, name: str) -> Response:
+        """Change an environment and look at it again; what is not named stays."""
+        environment = self.get_object()
+        fields = flattened(self.written(serializers.EnvironmentInSerializer, partial=True))
+        if fields.pop("name", environment.deployment.wire_id) != environment.deployment.wire_id:
+            raise ValidationError({"name": "A name stays: it is in labels and in the audit trail. Change display_name instead."})
+        with told_as_given():
+            exposing.update_environment(
+                by=asker(request), environment=environment, is_site_given="site" in fields, **fields
+            )
+        return self.told(self._again(environment))
+
+    @extend_schema(parameters=[NAME])
+    def destroy(self, request: Request, name: str) -> Response:
+        """Forget an environment; at the remote manager nothing changes. 409 names what stands on it."""
+        exposing.hide(by=asker(request), environment=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=serializers.ConnectionInSerializer, responses=serializers.CheckSerializer)
+    @action(detail=False, methods=["post"])
+    def check(self, request: Request) -> Response:
+        """Try a connection, rung by rung, without saving anything."""
+        _, tenant = place(request)
+        fields = flattened(self.written(serializers.ConnectionInSerializer))
+        with told_as_given():
+            climb = exposing.check_connection(by=asker(request), tenant=tenant, **fields)
+        told = {
+            "is_ready": climb.is_ready,
+            "rungs": as_json(climb),
+            "version": climb.version,
+            "fingerprint": climb.fingerprint,
+            "certificate_expires_at": climb.certificate_expires_at,
+        }
+        return Response(serializers.CheckSerializer(told).data)
+
+    @extend_schema(parameters=[NAME], request=None, responses=serializers.EnvironmentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def probe(self, request: Request, name: str) -> Response:
+        """Look at an environment now."""
+        environment = self.get_object()
+        exposing.probe(environment)
+        return self.told(self._again(environment))
+
+    @extend_schema(request=serializers.ProbeManySerializer, responses={201: serializers.RunReferenceSerializer})
+    @action(detail=False, methods=["post"], url_path="probe-many")
+    def probe_many(self, request: Request) -> Response:
+        """Look at many, as a run that can be watched."""
+        _, tenant = place(request)
+        wanted = self.written(serializers.ProbeManySerializer)["environments"]
+        rows = list(self.get_queryset().filter(deployment__wire_id__in=wanted))
+        missing = sorted(set(wanted) - {row.deployment.wire_id for row in rows})
+        if missing:
+            raise ValidationError({"environments": f"There is no environment {', '.join(missing[:5])} here. Check the spelling."})
+        run = exposing.probe_many(by=asker(request), tenant=tenant, environments=rows)
+        return Response({"run": run.pk}, status=status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[NAME], responses=serializers.ProbeSerializer(many=True))
+    @action(detail=True, methods=["get"])
+    def probes(self, request: Request, name: str) -> Response:
+        """The latest looks at it, newest first."""
+        page = self.paginate_queryset(self.get_object().probes.order_by("-at"))
+        return self.get_paginated_response(serializers.ProbeSerializer(page, many=True).data)
+
+    @extend_schema(parameters=[NAME], request=serializers.LabelsSerializer, responses=serializers.EnvironmentDetailSerializer)
+    @action(detail=True, methods=["put"], url_path="labels")
+    def set_labels(self, request: Request, name: str) -> Response:
+        """Replace the labels; that it is an environment stays."""
+        environment = self.get_object()
+        given = self.written(serializers.LabelsSerializer)["labels"]
+        labels.set_labels(by=asker(request), deployment=environment.deployment, labels=given)
+        return self.told(self._again(environment))
+
+    def _again(self, environment: Environment) -> Environment:
+        return Environment.objects.for_list().get(pk=environment.pk)
+
+
+def flattened(given: dict[str, Any]) -> dict[str, Any]:
+    """The body as the services take it: what was inside `credential` beside the rest."""
+    return {name: value for name, value in given.items() if name != "credential"} | dict(given.get("credential") or {})
+
+
+CREDENTIAL_FIELDS = frozenset({"token", "token_secret", "username", "username_secret", "password", "password_secret"})
+
+
+@contextmanager
+def told_as_given() -> Iterator[None]:
+    """Faults of the services under the names of the request's body: `tenant`, and credential parts inside `credential`."""
+    try:
+        yield
+    except ValidationError as error:
+        if not hasattr(error, "error_dict"):
+            raise
+        faults: dict[str, list[str]] = {}
+        for field, messages in error.message_dict.items():
+            if field in CREDENTIAL_FIELDS:
+                faults.setdefault("credential", []).extend(f"{field}: {message}" for message in messages)
+            else:
+                faults["tenant" if field == "remote_tenant" else field] = messages
+        raise ValidationError(cast(Any, faults)) from None
