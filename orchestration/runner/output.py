@@ -27,6 +27,8 @@ class CappedConsumer:
         self.prefix = prefix
         self.ctx = ctx
         self._kept = 0
+        self._lines = 0
+        self._is_reading = False
         self.consumer = threading.Thread(target=self.consume_output, daemon=True)
         self.consumer.start()
 
@@ -36,7 +38,7 @@ class CappedConsumer:
             self._consume()
 
     def _consume(self) -> None:
-        while raw := self.out.readline(LINE_LIMIT * 4):
+        while raw := self._read():
             dropped = 0
             if not raw.endswith(b"\n"):
                 while (more := self.out.readline(1 << 20)) and not more.endswith(b"\n"):
@@ -51,13 +53,24 @@ class CappedConsumer:
             self.logger.info("%s%s", self.prefix, text)
         self.out.close()
 
+    def _read(self) -> bytes:
+        self._is_reading = True
+        raw: bytes = self.out.readline(LINE_LIMIT * 4)
+        self._is_reading = False
+        return raw
+
     def _keep(self, line: str) -> None:
         """The last lines, for the error text of a failed script."""
+        self._lines += 1
         self.output.append(line)
         self._kept += len(line)
         while self._kept > KEPT_LIMIT and len(self.output) > 1:
             self._kept -= len(self.output.pop(0))
 
     def join(self) -> None:
-        """Wait for the end of the output, but not for a process in the background that holds it: that ends with the operation."""
-        self.consumer.join(JOIN_SECONDS)
+        """Wait for the end of the output, but not for a silent process in the background that holds it: that ends with the operation."""
+        seen = -1
+        # A consumer that is not reading waits for the portal to take a line: that is no silence.
+        while self.consumer.is_alive() and (seen != self._lines or not self._is_reading):
+            seen = self._lines
+            self.consumer.join(JOIN_SECONDS)

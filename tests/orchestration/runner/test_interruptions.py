@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.runner_host import RunnerHost
+from orchestration.runner_types import RunnerError
 from tests.orchestration.runner.cases import HEAD, children_of, one_node, processes_with, tree_of, until
 
 SLEEPER = """#!/bin/bash
@@ -54,6 +55,11 @@ def test_without_namespaces_too_a_process_that_left_the_session_is_ended(case, r
     if cage == "user" and os.geteuid() != 0:
         pytest.skip("needs root")
     weak = RunnerHost(dataclasses.replace(runner_settings, sandbox=cage))
+    try:
+        weak.start()
+    except RunnerError as error:
+        weak.close()
+        pytest.skip(f"this sandbox does not work here: {error}")
     mark = f"5{os.getpid()}"
     try:
         deployment = case(one_node("s.sh"), {"s.sh": SLEEPER.format(mark=mark)}, host=weak)
@@ -231,6 +237,7 @@ def test_everything_ends_when_the_portal_is_killed(tmp_path):
         from pathlib import Path
         from orchestration import runner_setup
         from orchestration.runner_host import RunnerHost
+from orchestration.runner_types import RunnerError
         from orchestration.runner_types import RunnerSettings
         from tests.orchestration.runner.cases import Case, one_node
         host = RunnerHost(RunnerSettings(venv=runner_setup.DEFAULT_VENV))
