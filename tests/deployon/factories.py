@@ -37,12 +37,17 @@ def version(tenant: Tenant, name: str = "hello", content: str = "1", **more: Any
     return ServiceVersion.objects.create(service=service, number=number, source="pushed", digest=stored.digest, archive=stored, **more)
 
 
+def token_of(number: int) -> str:
+    """The token of the environment made as number so and so in this process, from 1 on."""
+    return f"ctok-t{number:09d}-{'0' * 24}"
+
+
 def environment(double: ManagerDouble, tenant: Tenant, name: str = "", **more: Any) -> Environment:
     """An environment that is a tenant of the double by itself, reached with a token of its own."""
     number = next(_numbers)
     name = name or f"edge{number}"
     remote = more.pop("remote_tenant", f"tenant-of-{name}-{number}")
-    token = f"ctok-t{number:09d}-{'0' * 24}"
+    token = token_of(number)
     double.add_account(Account(f"user-of-{name}-{number}", "password", {remote: more.pop("role", "user")}, token=token))
     where = {"tenant": tenant, "endpoint": "127.0.0.1", "protocol": "http", "port": double.port}
     manager, _ = SubManager.objects.get_or_create(**where)
