@@ -30,7 +30,6 @@ class TokenFault(StrEnum):
     UNKNOWN = "unknown"  # never was, wrong, or revoked
     EXPIRED = "expired"
     INACTIVE = "inactive"  # its user is switched off
-    THROTTLED = "throttled"  # too many wrong secrets for this id from this address
 
 
 class TokenRefused(Exception):
@@ -41,11 +40,10 @@ class TokenRefused(Exception):
         TokenFault.UNKNOWN: "This token is unknown or revoked. Make a new one under API tokens.",
         TokenFault.EXPIRED: "This token is expired. Make a new one under API tokens.",
         TokenFault.INACTIVE: "The user of this token is switched off. Ask a system administrator.",
-        TokenFault.THROTTLED: "This token was refused too often from your address. Make a new one under API tokens.",
     }
 
-    def __init__(self, fault: TokenFault) -> None:
-        super().__init__(self.MESSAGES[fault])
+    def __init__(self, fault: TokenFault, message: str = "") -> None:
+        super().__init__(message or self.MESSAGES[fault])
         self.fault = fault
 
 
@@ -84,9 +82,7 @@ def check_token(value: str, address: str = "") -> ApiToken:
         raise TokenRefused(TokenFault.UNKNOWN if _STRUCTURE.fullmatch(value) else TokenFault.STRUCTURE)
     token = ApiToken.objects.select_related("user").filter(pk=found[1]).first()
     if token is None or not hmac.compare_digest(token.secret_hash, _hash(value)):
-        if throttle.seconds_locked(f"ctok-{found[1]}", address):
-            raise TokenRefused(TokenFault.THROTTLED)
-        throttle.count_failure(f"ctok-{found[1]}", address)
+        _count_failure(f"ctok-{found[1]}", address)
         raise TokenRefused(TokenFault.UNKNOWN)
     if token.is_expired:
         raise TokenRefused(TokenFault.EXPIRED)
@@ -102,6 +98,13 @@ def find_token(value: str, address: str = "") -> ApiToken | None:
         return check_token(value, address)
     except TokenRefused:
         return None
+
+
+def _count_failure(name: str, address: str) -> None:
+    """One row for each wrong secret, up to the limit; then words, and no more writing."""
+    if throttle.seconds_locked(name, address):
+        raise TokenRefused(TokenFault.UNKNOWN, "This token was refused too often from your address. Make a new one under API tokens.")
+    throttle.count_failure(name, address)
 
 
 def _note_use(token: ApiToken) -> None:
