@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory import exposing, labels, serializers
-from inventory.listing import LISTING, listed
+from inventory.listing import LISTING, listed, rows_of_page
 from inventory.models import Environment
 from inventory.named import NAME, Named, asker, place
 from inventory.probing import as_json
@@ -44,16 +44,18 @@ class Environments(Named):
         if getattr(self, "swagger_fake_view", False):
             return Environment.objects.none()
         user, tenant = place(self.request)
-        rows = Environment.objects.visible_to(user, tenant).for_list()
+        rows = Environment.objects.visible_to(user, tenant)
         if self.action == "list":
             return listed(rows, self.request.query_params, user, tenant)
-        rows = rows.select_related("credential__token", "credential__username", "credential__password")
+        rows = rows.for_list().select_related("credential__token", "credential__username", "credential__password")
         return rows if self.action in self.reads else rows.filter(deployment__tenant=tenant)
 
     @extend_schema(parameters=LISTING, responses=serializers.EnvironmentSerializer(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Environments that match, a page at a time."""
-        return super().list(request, *args, **kwargs)
+        # Sorting thousands of wide rows to show fifty is what would cost here: ids first, then the rows of the page.
+        ids = self.paginate_queryset(self.get_queryset().values_list("pk", flat=True)) or []
+        return self.get_paginated_response(self.get_serializer(rows_of_page(ids), many=True).data)
 
     @extend_schema(request=serializers.EnvironmentInSerializer, responses={201: serializers.EnvironmentDetailSerializer})
     def create(self, request: Request) -> Response:

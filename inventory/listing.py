@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -64,6 +65,18 @@ def listed(rows: QuerySet[Environment], query: QueryDict, user: User, tenant: Te
         found = found.filter(state__in=states)
     ordered: QuerySet[Environment] = in_order(found.search(query.get("q", "").strip()), query.get("ordering", "name"))
     return ordered
+
+
+def rows_of_page(ids: Sequence[int]) -> list[Environment]:
+    """The rows with these ids, in that order, each deployment with `shown_labels`, [(key, value)]: two queries."""
+    found = Environment.objects.for_list().prefetch_related(None).in_bulk(ids)
+    rows = [found[pk] for pk in ids if pk in found]
+    labels: dict[int, list[tuple[str, str]]] = {row.deployment_id: [] for row in rows}
+    for deployment_id, key, value in Label.objects.filter(deployment__in=labels).order_by("key", "value").values_list("deployment_id", "key", "value"):
+        labels[deployment_id].append((key, value))
+    for row in rows:
+        row.deployment.shown_labels = labels[row.deployment_id]  # type: ignore[attr-defined]
+    return rows
 
 
 def in_order(rows: Any, ordering: str) -> Any:

@@ -36,7 +36,11 @@ class LabelsField(serializers.JSONField):
         return pairs_from_json(data)
 
     def to_representation(self, value: Any) -> list[dict[str, str]]:  # type: ignore[override]
-        return [{"key": label.key, "value": label.value} for label in sorted(value.all(), key=lambda label: (label.key, label.value))]
+        """Of a deployment; a list has read those of its whole page before."""
+        pairs = getattr(value, "shown_labels", None)
+        if pairs is None:
+            pairs = value.labels.order_by("key", "value").values_list("key", "value")
+        return [{"key": key, "value": text} for key, text in pairs]
 
 
 class SiteSerializer(serializers.ModelSerializer):
@@ -180,7 +184,7 @@ class EnvironmentSerializer(serializers.ModelSerializer):
     tenant = serializers.CharField(source="remote_tenant")
     trust = serializers.CharField(source="sub_manager.trust")
     insecure_reason = serializers.CharField(source="sub_manager.insecure_reason")
-    labels = LabelsField(source="deployment.labels")
+    labels = LabelsField(source="deployment")
     site = serializers.CharField(source="deployment.site.name", default=None, allow_null=True)
     visibility = serializers.CharField(source="deployment.visibility")
     since = serializers.DateTimeField(source="state_since")
