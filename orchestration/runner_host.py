@@ -78,7 +78,7 @@ class RunnerHost:
 
     def _start(self) -> None:
         self._stop()
-        python = self.settings.venv / "bin" / "python"
+        python = self.settings.venv.absolute() / "bin" / "python"
         if not python.exists():
             raise RunnerError(
                 f"The environment that runs blueprints is missing ({self.settings.venv}). Make it with: {SETUP_COMMAND}"

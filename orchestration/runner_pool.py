@@ -127,6 +127,9 @@ class OperationPool:
         self.selector.register(child.lifeline, selectors.EVENT_READ, lambda _: self._on_operation_end(operation, child))
 
     def _on_operation(self, operation: Operation, child: Child) -> None:
+        if child.ended:
+            # Its end was in the same batch of news, and was taken first.
+            return
         try:
             messages = child.read()
             if messages is None:

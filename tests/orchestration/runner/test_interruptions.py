@@ -237,7 +237,6 @@ def test_everything_ends_when_the_portal_is_killed(tmp_path):
         from pathlib import Path
         from orchestration import runner_setup
         from orchestration.runner_host import RunnerHost
-from orchestration.runner_types import RunnerError
         from orchestration.runner_types import RunnerSettings
         from tests.orchestration.runner.cases import Case, one_node
         host = RunnerHost(RunnerSettings(venv=runner_setup.DEFAULT_VENV))
@@ -246,9 +245,11 @@ from orchestration.runner_types import RunnerError
     )
     root = Path(__file__).parents[3]
     portal = subprocess.Popen([sys.executable, str(program)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
-    until(lambda: len(processes_with(f"sleep\0{mark}")) == 3, "three sleeping processes")
-    portal.kill()
-    portal.wait()
+    try:
+        until(lambda: len(processes_with(f"sleep\0{mark}")) == 3, "three sleeping processes")
+    finally:
+        portal.kill()
+        portal.wait()
     until(lambda: processes_with(f"sleep\0{mark}") == [], "the scripts ended with the portal", 5)
 
 
