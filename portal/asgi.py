@@ -1,4 +1,5 @@
 """ASGI entry: http to Django, websockets to the consumers behind origin and session checks."""
+
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -7,7 +8,11 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 http = get_asgi_application()
 
-from accounts.websockets import OriginOrToken, PersonMiddleware  # noqa: E402  (Django must be set up first)
+from portal.checks import refuse  # noqa: E402  (Django must be set up first)
+
+refuse()
+
+from accounts.websockets import OriginOrToken, PersonMiddleware  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(

@@ -59,6 +59,7 @@ else:
     }
 
 # --- keys ------------------------------------------------------------------------------------------------------------
+IS_SECRET_KEY_GIVEN = bool(env.str("SECRET_KEY", default=""))  # else this host makes one of its own
 SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make_key(DATA_DIR / "secret.key")
 VAULT_KEYS = env.list("VAULT_KEYS", default=[])  # newest first; empty: DATA_DIR/vault.keys, made once by accounts.vault
 
@@ -134,6 +135,7 @@ LOGIN_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)  # wrong passwo
 # --- web -------------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL.startswith("https") else []
+CSRF_FAILURE_VIEW = "portal.error_pages.csrf_failure"
 IS_BEHIND_TLS = PUBLIC_URL.startswith("https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS
 SESSION_COOKIE_HTTPONLY = True
@@ -146,6 +148,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31536000 if IS_BEHIND_TLS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_BEHIND_TLS
 SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=IS_BEHIND_TLS)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked by load balancers, from behind TLS
 if env.bool("TRUST_PROXY_HEADER", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
@@ -191,6 +194,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SystemRole": "accounts.models.SystemRole",
         "TenantRole": "accounts.models.TenantRole",
+        "RunState": "runs.states.RunState",
         "EnvironmentState": "inventory.models.Environment.State",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
@@ -214,8 +218,9 @@ else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
 RUN_THREADS = env.int("RUN_THREADS", default=32)  # operations at once in one worker process; 0: in the thread of the task
-RUN_HEARTBEAT_SECONDS = env.int("RUN_HEARTBEAT_SECONDS", default=5)
-RUN_DEAD_AFTER_SECONDS = env.int("RUN_DEAD_AFTER_SECONDS", default=15)
+EXTRA_OPERATIONS = env.list("EXTRA_OPERATIONS", default=[])  # modules with operations beyond those of the apps
+RUN_HEARTBEAT_SECONDS = env.float("RUN_HEARTBEAT_SECONDS", default=5)
+RUN_DEAD_AFTER_SECONDS = env.float("RUN_DEAD_AFTER_SECONDS", default=15)
 
 CHANNEL_LAYER_URL = CHANNEL_LAYER or ("memory://" if USES_SQLITE else "postgres://")
 if CHANNEL_LAYER_URL.startswith("redis"):

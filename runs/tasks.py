@@ -1,10 +1,11 @@
 """The one Celery task of the engine, and what a `celery worker` process does besides: say that it lives, sweep when it is its turn."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from celery import shared_task, signals
-from django.core.exceptions import ImproperlyConfigured
+from celery.concurrency import get_implementation
 
 from runs.sweeper import TASK, Caretaker
 from runs.work import Crew, Item
@@ -20,13 +21,15 @@ def work(items: list[Item]) -> None:
 
 
 @signals.celeryd_init.connect(weak=False)
-def refuse_other_pools(instance: Any = None, conf: Any = None, **_: Any) -> None:
-    """Sent by `celery worker` alone, before it starts anything."""
+def refuse_what_cannot_work(conf: Any = None, options: dict[str, Any] | None = None, **_: Any) -> None:
+    """Sent by `celery worker` alone, before it starts anything. SystemExit, for Celery only logs what a signal's receiver raises."""
     if conf is not None and str(conf.broker_url).startswith("memory"):
-        raise ImproperlyConfigured(
+        raise SystemExit(
             "BROKER_URL is memory://, which reaches no other process: `manage.py up` has its workers inside. "
             "Set BROKER_URL to a RabbitMQ for workers of their own."
         )
+    if get_implementation((options or {}).get("pool") or "prefork") is not get_implementation("threads"):
+        raise SystemExit("The worker must run its tasks in threads: start it with -P threads.")
 
 
 @signals.worker_ready.connect(weak=False)
