@@ -25,6 +25,8 @@ def find_run(run_id: int) -> Run | None:
 class RunConsumer(AsyncWebsocketConsumer):
     """/ws/runs/<id>/?after=<cursor>. Events may come twice after a reconnect: drop them by id."""
 
+    needs = "run.view"  # in the tenant of the run
+
     async def connect(self) -> None:
         self.viewer: Viewer | None = None
         self.sender: asyncio.Task[None] | None = None
@@ -38,7 +40,7 @@ class RunConsumer(AsyncWebsocketConsumer):
             await self.close(UNKNOWN, "There is no such run.")
             return
         self.tenant, self.subject = run.tenant, Subject(run.pk, run.top_id)
-        if not await still_may(self.scope, "run.view", self.tenant):
+        if not await still_may(self.scope, self.needs, self.tenant):
             await self.close(FORBIDDEN, "You may not see this run: ask for a role in its tenant.")
             return
         after = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("after", ["0"])[0]
@@ -73,7 +75,7 @@ class RunConsumer(AsyncWebsocketConsumer):
                 viewer.cursor = max(viewer.cursor, cursor)
             if time.monotonic() - checked_at >= RECHECK_SECONDS:
                 checked_at = time.monotonic()
-                if not await still_may(self.scope, "run.view", self.tenant):
+                if not await still_may(self.scope, self.needs, self.tenant):
                     await self.close(FORBIDDEN, "You may not see this run any more.")
                     return
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from runs.models import Event, Run, Step
+from runs.events import NewEvent
+from runs.models import Run, Step
 
 FLAG_SECONDS = 0.5  # how old the answer of is_cancelled may be
 
@@ -26,23 +27,16 @@ class StepContext:
         self._is_cancelled = is_cancel_requested
         self._asked_at = time.monotonic()
         self._hidden: set[str] = set()
-        self._said: list[Event] = []
+        self._said: list[NewEvent] = []
         self._lock = threading.Lock()
 
     def say(self, message: str, *, kind: str = "message", **data: Any) -> None:
-        event = Event(
-            run_id=self.run_id,
-            top_id=self.top_id,
-            step_id=self.step_id,
-            kind=kind,
-            message=self.mask(message),
-            data=self.mask_all(data),
-            at=timezone.now(),
-        )
+        told, masked = self.mask(message), self.mask_all(data)
+        event = NewEvent(self.run_id, self.top_id, self.step_id, kind[:64], told, masked, timezone.now())
         with self._lock:
             self._said.append(event)
 
-    def take_said(self) -> list[Event]:
+    def take_said(self) -> list[NewEvent]:
         """What was said since the last call, oldest first."""
         if not self._said:
             return []

@@ -18,7 +18,7 @@ class EmbeddedWorkers:
     """The running parts; `stop` ends them."""
 
     def __init__(self, threads: int) -> None:
-        app = current_app._get_current_object()
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
         app.finalize()
         app.loader.import_default_modules()
         self.controller = app.WorkController(

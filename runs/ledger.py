@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from runs.alarm import expect
 from runs.decide import Decision, decide
-from runs.models import Event, Run, Step
+from runs.events import NewEvent, insert_events
+from runs.models import Run, Step
 from runs.operations import Later
 from runs.pokes import poke_after_commit
 from runs.states import FINAL_RUN_STATES, RunState, StepState
@@ -52,7 +53,7 @@ class Book:
             self.steps[step.run_id].append(step)
         self.begun: list[Step] = []
         self.ended: list[Run] = []
-        self.events: list[Event] = []
+        self.events: list[NewEvent] = []
         self._changed_steps: dict[int, Step] = {}
         self._changed_runs: dict[int, Run] = {}
 
@@ -169,21 +170,19 @@ class Book:
     # --- telling -------------------------------------------------------------------------------------------------
     def tell_run(self, run: Run, kind: str, message: str, **data: Any) -> None:
         """An event of the run itself."""
-        self.events.append(Event(run_id=run.pk, top_id=run.top_id, kind=kind, message=message, data=data, at=self.now))
+        self.events.append(NewEvent(run.pk, run.top_id, None, kind, message, data, self.now))
 
     def tell_step(self, step: Step, state: StepState) -> None:
         """An event of a step that comes to a state."""
         run = self.runs[step.run_id]
         message = f"{step.title}: {step.why}" if step.why else step.title
-        self.events.append(
-            Event(run_id=run.pk, top_id=run.top_id, step_id=step.pk, kind=f"step.{state}", message=message, at=self.now)
-        )
+        self.events.append(NewEvent(run.pk, run.top_id, step.pk, f"step.{state}", message, {}, self.now))
 
     def close(self) -> None:
         """Write everything that was changed; in the transaction that read it."""
         update_rows(Step, self._changed_steps.values(), STEP_FIELDS)
         update_rows(Run, self._changed_runs.values(), RUN_FIELDS)
-        Event.objects.bulk_create(self.events)
+        insert_events(self.events)
         poke_after_commit({event.top_id for event in self.events})
 
 
@@ -196,13 +195,31 @@ def opened(run_ids: Collection[int], adopt: Adopt = nobody) -> Iterator[Book]:
         book.close()
 
 
-def update_rows(model: type[Model], rows: Iterable[Model], names: Collection[str]) -> None:
-    """Write some fields of many rows with one prepared statement; `bulk_update` takes five times as long."""
+PLAIN = (str, int, bool, type(None))  # as every database takes them, without a field's conversion
+
+
+def prepared(rows: Iterable[Model], fields: Collection[Any]) -> list[list[Any]]:
+    """Values of some fields of rows as the database wants them."""
+    found = []
+    for row in rows:
+        values = [getattr(row, field.attname) for field in fields]
+        found.append(
+            [
+                value if type(value) in PLAIN else field.get_db_prep_save(value, connection)
+                for field, value in zip(fields, values, strict=True)
+            ]
+        )
+    return found
+
+
+def update_rows(model: type[Model], rows: Collection[Model], names: Collection[str]) -> None:
+    """Write some fields of many rows with one prepared statement; `bulk_update` takes ten times as long."""
+    if not rows:
+        return
+    quote = connection.ops.quote_name
     fields: list[Any] = [model._meta.get_field(name) for name in names]
-    values = [[*(field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields), row.pk] for row in rows]
-    if values:
-        quote = connection.ops.quote_name
-        places = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-        with connection.cursor() as cursor:
-            # Names come from the model, values are bound.
-            cursor.executemany(f"UPDATE {quote(model._meta.db_table)} SET {places} WHERE id = %s", values)  # noqa: S608
+    places = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    values = [[*of_row, row.pk] for of_row, row in zip(prepared(rows, fields), rows, strict=True)]
+    with connection.cursor() as cursor:
+        # Names come from the model, values are bound.
+        cursor.executemany(f"UPDATE {quote(model._meta.db_table)} SET {places} WHERE id = %s", values)  # noqa: S608

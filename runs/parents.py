@@ -14,6 +14,7 @@ from runs.states import ACTIVE_RUN_STATES, FINAL_RUN_STATES, RunState
 
 RELEASE_AT_ONCE = 200  # children released in one transaction
 NOT_STARTED = "not-started"  # cause of children that were cancelled before they began
+AT_WORK = "Its runs are at work."
 TURN = "Waits for its turn among the runs beside it."
 
 
@@ -90,17 +91,18 @@ def advance_with(parent_id: int, adopt: Adopt) -> list[Book]:
             if parent.state in FINAL_RUN_STATES or parent.state == RunState.HELD:
                 return books
             book = advance_once(parent, adopt)
-        if book is None:
-            if parent.state in FINAL_RUN_STATES and parent.lock:
-                release_locks({parent.lock})
+        if book is not None:
+            books.append(book)
+        if parent.state in FINAL_RUN_STATES and parent.lock:
+            release_locks({parent.lock})
+        if book is None or not (book.ended or len(book.runs) == RELEASE_AT_ONCE):
             return books
-        books.append(book)
         if book.ended:  # children without steps
-            books += follow((run for run in book.ended if run.lock), adopt)
+            release_locks({run.lock for run in book.ended if run.lock})
 
 
 def advance_once(parent: Run, adopt: Adopt) -> Book | None:
-    """One batch of children, with the parent locked; None when there is nothing (more) to release."""
+    """One batch of children, with the parent locked; None when there is none to release."""
     counts = dict(parent.children.values_list("state").annotate(Count("pk")).order_by())
     held = counts.get(RunState.HELD, 0)
     active = sum(counts.get(state, 0) for state in ACTIVE_RUN_STATES)
@@ -108,56 +110,53 @@ def advance_once(parent: Run, adopt: Adopt) -> Book | None:
     is_over_budget = parent.failure_budget is not None and failed > parent.failure_budget
     is_stopping = is_over_budget or parent.is_cancel_requested
     free = min(held, RELEASE_AT_ONCE, parent.max_parallel - active if parent.max_parallel else held)
-    released: list[Run] = []
     if free > 0 and not is_stopping and not parent.is_pause_requested:
-        released = release_children(parent, free)
-    if released:
-        tell(parent, RunState.RUNNING, f"{held - len(released)} to start, {active + len(released)} at work.")
-        with opened([run.pk for run in released], adopt) as book:
-            for run in book.runs.values():
-                book.settle(run)
-        return book
-    if active:
-        if is_stopping:
-            why = parent.request or f"{failed} failed, {parent.failure_budget} allowed: nothing more starts."
-            tell(parent, RunState.RUNNING, f"{why} Waits for the {active} at work.")
-        elif parent.is_pause_requested:
-            at_work = active - counts.get(RunState.PAUSED, 0)
-            state = RunState.RUNNING if at_work else RunState.PAUSED
-            tell(parent, state, f"{parent.request} Goes on until the {at_work} at work come to rest." if at_work else parent.request)
-        else:
-            tell(parent, RunState.RUNNING, "Waits for its runs at work.")
+        book = release_children(parent, free, adopt)
+        if book is not None:
+            tell(parent, RunState.RUNNING, AT_WORK)
+            return book
+    if active and is_stopping:
+        why = parent.request or f"{failed} failed, {parent.failure_budget} allowed: nothing more starts."
+        tell(parent, RunState.RUNNING, f"{why} Waits for the {active} at work.")
+    elif active and parent.is_pause_requested:
+        at_work = active - counts.get(RunState.PAUSED, 0)
+        more = f" Goes on until the {at_work} at work come to rest." if at_work else ""
+        tell(parent, RunState.RUNNING if at_work else RunState.PAUSED, parent.request + more)
+    elif active:
+        tell(parent, RunState.RUNNING, AT_WORK)
+    elif held and parent.is_pause_requested:
+        tell(parent, RunState.PAUSED, parent.request)
     elif held and not is_stopping:
-        if parent.is_pause_requested:
-            tell(parent, RunState.PAUSED, parent.request)
-        else:
-            tell(parent, RunState.WAITING, "All that is left is held: other runs are at work on the same things.")
+        tell(parent, RunState.WAITING, "All that is left is held: other runs are at work on the same things.")
     else:
         end(parent, counts, is_over_budget)
     return None
 
 
-def release_children(parent: Run, free: int) -> list[Run]:
-    """Held children in order, without those whose lock is taken, which now name its holder."""
+def release_children(parent: Run, free: int, adopt: Adopt) -> Book | None:
+    """Start held children in order, without those whose lock is taken, which then name its holder."""
     others = Run.objects.filter(lock=OuterRef("lock"), state__in=ACTIVE_RUN_STATES)
     held = parent.children.filter(state=RunState.HELD).order_by("position")
-    locked = held.filter(Exists(others)).exclude(lock="")
-    for run in locked[:RELEASE_AT_ONCE]:
-        admit(run)
-    ready = list(held.filter(Q(lock="") | ~Exists(others))[:free])
-    locks = [run.lock for run in ready if run.lock]
+    ready: dict[int, str] = dict(held.filter(Q(lock="") | ~Exists(others)).values_list("pk", "lock")[:free])
+    if len(ready) < free:
+        for run in held.filter(Exists(others)).exclude(lock="")[:RELEASE_AT_ONCE]:
+            admit(run)
+    first_of = {lock: pk for pk, lock in reversed(ready.items()) if lock}
+    ids = [pk for pk, lock in ready.items() if not lock or first_of[lock] == pk]
     try:
-        if len(set(locks)) < len(locks):
-            raise IntegrityError("two of them want one lock")
-        with transaction.atomic():
-            why = "Waits for a free worker."
-            Run.objects.filter(pk__in=[run.pk for run in ready], state=RunState.HELD).update(state=RunState.PENDING, why=why)
-            Event.objects.bulk_create(
-                Event(run_id=run.pk, top_id=parent.pk, kind="run.pending", message=why) for run in ready
-            )
-        return ready
-    except IntegrityError:  # one of the locks was taken meanwhile: one by one
-        return [run for run in ready if admit(run)]
+        return begin_children(ids, adopt) if ids else None
+    except IntegrityError:  # one of the locks was taken a moment ago: one by one
+        ids = [run.pk for run in Run.objects.filter(pk__in=ids).order_by("position") if admit(run)]
+        return begin_children(ids, adopt) if ids else None
+
+
+def begin_children(ids: list[int], adopt: Adopt) -> Book:
+    with opened(ids, adopt) as book:
+        for run in book.runs.values():
+            if run.state == RunState.HELD:
+                book.move_run(run, RunState.PENDING, "Waits for a free worker.")
+            book.settle(run)
+    return book
 
 
 def cancel_held(children: QuerySet[Run], why: str) -> int:

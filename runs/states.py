@@ -66,7 +66,8 @@ class StateRow(models.Model):
         """
         allowed = [only_from] if isinstance(only_from, str) else list(only_from)
         with transaction.atomic():
-            moved = type(self)._base_manager.filter(pk=self.pk, state__in=allowed).update(state=to, **changes)
+            rows: models.QuerySet[Any] = type(self)._base_manager.filter(pk=self.pk)
+            moved = rows.filter(state__in=allowed).update(state=to, **changes)
             if not moved:
                 return False
             before = self.state

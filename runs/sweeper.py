@@ -40,8 +40,8 @@ def publish(items: list[Item]) -> None:
     current_app.send_task(TASK, args=(items,), expires=EXPIRY_SECONDS, ignore_result=True)
 
 
-def sweep(send: Publish = publish) -> int:
-    """Hand every step that is due to the workers; the number of steps."""
+def sweep(send: Publish = publish, processes: int = 1) -> int:
+    """Hand every step that is due to the workers, of which there are so many processes; the number of steps."""
     now = timezone.now()
     due = list(
         Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now)
@@ -57,7 +57,7 @@ def sweep(send: Publish = publish) -> int:
     ).update(next_look_at=again)
     cheap = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key in REGISTRY and REGISTRY[key].is_batchable]
     single = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key not in REGISTRY or not REGISTRY[key].is_batchable]
-    size = min(BATCH, max(10, math.ceil(len(cheap) / 4)))
+    size = min(BATCH, max(10, math.ceil(len(cheap) / max(1, processes))))
     messages = [cheap[start : start + size] for start in range(0, len(cheap), size)] + [[item] for item in single]
     for number, message in enumerate(messages):
         try:
@@ -87,6 +87,7 @@ class Caretaker(threading.Thread):
         self._ended = threading.Event()
         self._beat_at = self._lease_at = self._house_at = 0.0
         self._is_leader = False
+        self._processes = 1
         self._suspects: dict[int, int] = {}
 
     def run(self) -> None:
@@ -109,9 +110,10 @@ class Caretaker(threading.Thread):
             self._beat_at = now
         if now - self._lease_at >= LEASE_SECONDS / 3 or not self._lease_at:
             self._is_leader = workers.hold_lease("sweeper", LEASE_SECONDS)
+            self._processes = len(workers.living())
             self._lease_at = now
         if self._is_leader and not self._ended.is_set():
-            sweep()
+            sweep(processes=self._processes)
             if now - self._house_at >= HOUSEKEEPING_SECONDS:
                 keep_house()
                 self._house_at = now

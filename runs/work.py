@@ -1,12 +1,13 @@
 """One task of a worker: takes steps that are due, works on them side by side, writes how they ended, goes on where that is cheap.
 
-The thread of the task is the only one that writes: what ends while it writes goes into its next transaction. The operations run in
-a pool of threads that the whole process shares.
+Operations run in a pool of threads that the whole process shares. The threads of the tasks write, one at a time, each for all: what
+ends while a transaction is written goes into the next one, so a busy process has few of them.
 """
 from __future__ import annotations
 
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,20 +22,22 @@ from django.utils import timezone
 
 from runs import executor, parents
 from runs.context import StepContext
+from runs.events import NewEvent
 from runs.executor import Outcome
 from runs.ledger import Book, opened
-from runs.models import Event, Run, Step
+from runs.models import Run, Step
 from runs.operations import REGISTRY
 from runs.states import FINAL_RUN_STATES, RunState, StepState
 from runs.workers import hand_on, me
 
 Item = tuple[int, int, int]  # run, step, attempt of the step: it is taken only if nobody took it since
-BATCH = 50  # steps of cheap operations in one task
+BATCH = 100  # steps of cheap operations in one task
 BUDGET_SECONDS = 20.0  # after that a task begins nothing more: what comes next is due for any worker
 FLUSH_SECONDS = 0.2  # how long a message of an operation at work may stay unwritten
 RETRY_SECONDS = 60.0  # how long the database may be away before a task gives up
 
 logger = logging.getLogger(__name__)
+Report = tuple[StepContext, Outcome]
 Result = TypeVar("Result")
 
 
@@ -60,13 +63,13 @@ def persistently(write: Callable[[], Result]) -> Result:
 
 
 class Crew:
-    """The steps that one task has in hand, and what came of them."""
+    """The steps that one task has in hand."""
 
     def __init__(self) -> None:
         self.began_at = time.monotonic()
         self.in_hand: dict[int, StepContext] = {}
-        self.done: queue.SimpleQueue[tuple[StepContext, Outcome]] = queue.SimpleQueue()
-        self.adopted = 0
+        self.done: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self.free = 0  # how many more steps it may take in the transaction that is being written
 
     def work(self, items: Sequence[Item]) -> None:
         """Until nothing is in hand any more."""
@@ -79,8 +82,8 @@ class Crew:
                 self.give_up()
 
     def turn(self) -> None:
-        """Wait for something to end or to be said, write it, take what comes next."""
-        reports: list[tuple[StepContext, Outcome]] = []
+        """Wait for something to end or to be said, have it written, take what comes next."""
+        reports: list[Report] = []
         try:
             reports.append(self.done.get(timeout=FLUSH_SECONDS))
             while True:
@@ -88,45 +91,18 @@ class Crew:
         except queue.Empty:
             pass
         said = [event for context in self.in_hand.values() for event in context.take_said()]
-        if not reports and not said:
-            return
-        begun, ended = persistently(lambda: self.write(reports, said))
-        for context, _ in reports:
-            self.in_hand.pop(context.step_id)
-            me.in_hand.pop(context.step_id, None)
-        self.take(begun)
-        if ended:
-            self.take(persistently(lambda: self.follow(ended)))
-
-    def write(self, reports: list[tuple[StepContext, Outcome]], said: list[Event]) -> tuple[list[StepContext], list[Run]]:
-        self.adopted = len(self.in_hand) - len(reports)
-        run_ids = {context.run_id for context, _ in reports} | {event.run_id for event in said}
-        with opened(run_ids, self.adopt) as book:
-            mine = {step.pk for steps in book.steps.values() for step in steps if is_mine(step, self.in_hand)}
-            book.events += [event for event in said if event.step_id in mine]
-            for context, outcome in reports:
-                step = book.find(context.run_id, context.step_id)
-                if step is None or step.pk not in mine:
-                    logger.warning("Step %s was handed on meanwhile; what came of it here is dropped", context.step_id)
-                    continue
-                record(book, step, outcome)
-            for run_id in {context.run_id for context, _ in reports} & book.runs.keys():
-                book.settle(book.runs[run_id])
-        return contexts_of(book), book.ended
-
-    def follow(self, ended: list[Run]) -> list[StepContext]:
-        self.adopted = len(self.in_hand)
-        return [context for book in parents.follow(ended, self.adopt) for context in contexts_of(book)]
+        if reports or said:
+            self.take(desk.write(Slip(self, reports, said)))
 
     def adopt(self, step: Step) -> UUID | None:
         """Go on with this step at once: when time is left, and either it is cheap or nothing else is in hand."""
         if me.is_stopping.is_set() or time.monotonic() - self.began_at > BUDGET_SECONDS:
             return None
         known = REGISTRY.get(step.operation)
-        limit = BATCH if known is not None and known.is_batchable else 1
-        if self.adopted >= limit:
+        is_cheap = known is not None and known.is_batchable
+        if self.free <= (0 if is_cheap else BATCH - 1):
             return None
-        self.adopted += 1
+        self.free -= 1
         return me.id
 
     def take(self, contexts: list[StepContext]) -> None:
@@ -147,11 +123,98 @@ class Crew:
         finally:
             release_connections()
 
+    def drop(self, context: StepContext) -> None:
+        """The step is not in hand any more: what came of it is written, or is somebody else's concern."""
+        self.in_hand.pop(context.step_id, None)
+        me.in_hand.pop(context.step_id, None)
+
     def give_up(self) -> None:
         """The task breaks off: others go on with what it has in hand."""
-        for step_id in self.in_hand:
-            me.in_hand.pop(step_id, None)
-        persistently(lambda: hand_on(context.step for context in self.in_hand.values()))
+        left = list(self.in_hand.values())
+        for context in left:
+            self.drop(context)
+        persistently(lambda: hand_on(context.step for context in left))
+
+
+class Slip:
+    """What one crew wants to have written, and the steps that it got for it."""
+
+    def __init__(self, crew: Crew, reports: list[Report], said: list[NewEvent]) -> None:
+        self.crew, self.reports, self.said = crew, reports, said
+        self.begun: list[StepContext] = []
+        self.is_written = False
+
+
+class Desk:
+    """Where all tasks of a process have their slips written: whoever finds it free writes those of all, in one transaction."""
+
+    def __init__(self) -> None:
+        self._slips: list[Slip] = []
+        self._writing = threading.Lock()
+
+    def write(self, slip: Slip) -> list[StepContext]:
+        """The steps that the crew of this slip shall do next."""
+        self._slips.append(slip)
+        with self._writing:
+            if not slip.is_written:
+                slips, self._slips = self._slips, []
+                ended = persistently(lambda: self.write_reports(slips))
+                for one in slips:
+                    one.is_written = True
+                    for context, _ in one.reports:
+                        one.crew.drop(context)
+                if ended:
+                    persistently(lambda: self.follow(slips, ended))
+        return slip.begun
+
+    def write_reports(self, slips: list[Slip]) -> list[Run]:
+        """In one transaction: how steps ended, what was said, and the beginning of what follows. The runs that ended."""
+        reports = {context.step_id: (context, outcome) for slip in slips for context, outcome in slip.reports}
+        said = [event for slip in slips for event in slip.said]
+        crew_of = {context.run_id: slip.crew for slip in slips for context, _ in slip.reports}
+        in_hand = {step_id: context for slip in slips for step_id, context in slip.crew.in_hand.items()}
+        for slip in slips:
+            slip.crew.free = BATCH - len(slip.crew.in_hand) + len(slip.reports)
+        run_ids = {context.run_id for context, _ in reports.values()} | {event.run_id for event in said}
+        with opened(run_ids, lambda step: crew_of[step.run_id].adopt(step)) as book:
+            mine = {step.pk for steps in book.steps.values() for step in steps if is_mine(step, in_hand)}
+            book.events += [event for event in said if event.step_id in mine]
+            for context, outcome in reports.values():
+                step = book.find(context.run_id, context.step_id)
+                if step is None or step.pk not in mine:
+                    logger.warning("Step %s was handed on meanwhile; what came of it here is dropped", context.step_id)
+                    continue
+                record(book, step, outcome)
+            for run_id in crew_of.keys() & book.runs.keys():
+                book.settle(book.runs[run_id])
+        for slip in slips:
+            slip.begun = []
+        self.share_out(slips, contexts_of(book), crew_of)
+        return book.ended
+
+    def follow(self, slips: list[Slip], ended: list[Run]) -> None:
+        """Start what waited for the end of these runs, here as far as there is room."""
+        taken: dict[int, Crew] = {}
+
+        def adopt(step: Step) -> UUID | None:
+            for slip in slips:
+                worker = slip.crew.adopt(step)
+                if worker is not None:
+                    taken[step.run_id] = slip.crew
+                    return worker
+            return None
+
+        for book in parents.follow(ended, adopt):
+            self.share_out(slips, contexts_of(book), taken)
+
+    def share_out(self, slips: list[Slip], contexts: list[StepContext], crew_of: dict[int, Crew]) -> None:
+        """Give begun steps to the crews that said they would take them."""
+        slip_of = {id(slip.crew): slip for slip in slips}
+        for context in contexts:
+            slip_of[id(crew_of[context.run_id])].begun.append(context)
+
+
+desk = Desk()
 
 
 def release_connections() -> None:

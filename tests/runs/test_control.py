@@ -10,7 +10,18 @@ from runs import engine, services
 from runs.models import Event
 from tests.runs import factories
 from tests.runs.drive import drive
-from tests.runs.factories import CALLS, WORLD, Gated, PointOfNoReturn, Remote, Thing, plan_of, start, start_family, start_plan
+from tests.runs.factories import (
+    CALLS,
+    WORLD,
+    Gated,
+    PointOfNoReturn,
+    Remote,
+    Thing,
+    plan_of,
+    start,
+    start_family,
+    start_plan,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

@@ -86,7 +86,7 @@ def test_children_with_a_plan_of_stages_are_carried_out_too():
     engine.add_children(parent, [(plan, "with stages", "")])
     engine.advance(parent)
     assert drive(parent).state == "succeeded"
-    assert factories.WORLD == {"a", "b", "c"}
+    assert {"a", "b", "c"} == factories.WORLD
 
 
 def test_a_second_run_on_one_lock_is_held_names_the_holder_and_starts_when_that_one_ends():
