@@ -33,7 +33,7 @@ class Environments(Named):
         "set_labels": "deployment.change",
         "*": "environment.change",
     }
-    reads = frozenset({"list", "retrieve", "probes", "probe", "probe_many"})
+    reads = frozenset({"list", "retrieve", "probes"})
     queryset = Environment.objects.none()
     serializer_class = serializers.EnvironmentSerializer
 
