@@ -15,8 +15,9 @@ PREMIUM = (
 class Refused(Exception):
     """A request that is not carried out; `extra` are further keys of the reply's body."""
 
-    def __init__(self, status: int, code: str, message: str, **extra: Any) -> None:
+    def __init__(self, status: int, code: str, message: str, *, has_traceback_key: bool = True, **extra: Any) -> None:
         super().__init__(message)
+        self.has_traceback_key = has_traceback_key  # genuine managers leave `server_traceback` out here and there
         self.status = status
         self.code = code
         self.message = message
@@ -69,6 +70,6 @@ def of_validation(error: ValidationError) -> Refused:
     sentences = []
     for field, messages in error.message_dict.items():
         sentence = " ".join(messages)
-        is_plain = field in ("__all__", "labels") or f"`{field}`" in sentence
+        is_plain = field in ("__all__", "labels") or field in sentence.lower()
         sentences.append(sentence if is_plain else f"{field}: {sentence}")
     return bad_parameters(" ".join(sentences))

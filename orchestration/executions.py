@@ -21,8 +21,7 @@ from runs.operations import Operation
 from runs.plans import lane, stage, store_plan
 
 State = Execution.State
-ACTIVE = frozenset({State.PENDING, State.STARTED, State.CANCELLING, State.FORCE_CANCELLING, State.KILL_CANCELLING})
-UNFINISHED = ACTIVE | {State.QUEUED}
+UNFINISHED = states.UNFINISHED
 CREATE, DELETE, UPLOAD = "create_deployment_environment", "delete_deployment_environment", "upload_blueprint"
 
 # action -> (state that it asks for, states in which it makes sense)
@@ -56,8 +55,9 @@ def start(
     """Start a workflow on a deployment; Refused, with the code of v3.1, where that cannot be."""
     with transaction.atomic():
         # One after another: two requests must not both find that nothing runs.
-        LocalDeployment.objects.select_for_update().filter(pk=local.pk).first()
+        locked = LocalDeployment.objects.select_for_update().filter(pk=local.pk).first()
         check_environment_is_made(local)
+        local.plan = locked.plan if locked else None  # its creation may have ended since the caller read it
         declared = ((local.plan or {}).get("workflows") or {}).get(workflow)
         if declared is None:
             raise Refused(

@@ -65,11 +65,17 @@ class OfExecution(Operation):
         if row.state in states.CANCELLING:
             states.report(row, Execution.State.CANCELLED)
             return None
-        states.report(row, Execution.State.STARTED)
+        try:
+            states.report(row, Execution.State.STARTED)
+        except states.IllegalReport:  # cancelled or deleted since it was read
+            return None
+        states.tell(row, "workflow_started", f"Starting '{row.workflow}' workflow execution")
         try:
             self.work(row)
         except RunnerError as error:
             states.report(row, Execution.State.FAILED, str(error))
+        if self.row() is not None:
+            states.tell_end(row)
         return None
 
 
@@ -91,7 +97,18 @@ class CreateEnvironment(OfExecution):
 
 @operation("deployment.delete_environment")
 class DeleteEnvironment(OfExecution):
-    """Remove a deployment with all its rows."""
+    """Remove a deployment with all its rows; what still runs on it is ended first."""
+
+    def apply(self, context: Context) -> Later | None:
+        row = self.row()
+        if row is not None and row.local is not None:
+            others = Execution.objects.filter(local=row.local, state__in=states.UNFINISHED).exclude(pk=row.pk)
+            for other in others:
+                other.move(Execution.State.KILL_CANCELLING, only_from=states.UNFINISHED)
+                supervisor.poke(other)
+            if any(supervisor.is_held(other) for other in others):
+                return Later(0.5, "Waits for the end of what runs on the deployment.", deadline=120.0)
+        return super().apply(context)
 
     def work(self, row: Execution) -> None:
         environments.delete(row)
@@ -139,7 +156,7 @@ class RunWorkflow(OfExecution):
         again = f"Repeated, because they were caught in the middle: {', '.join(names[:20])}." if names else "Nothing is repeated."
         message = f"{why} The execution goes on from where it stood. {again}"
         context.say(message, kind="warning", execution=str(row.pk), repeated=names[:100])
-        states.tell_resumed(row, message)
+        states.tell(row, "workflow_resumed", message)
         return True
 
     def cancel(self, context: Context) -> Later | None:

@@ -34,7 +34,7 @@ class RestGateway:
                 except VersionConflict as conflict:
                     return error(409, "conflict_error", str(conflict))
                 except IllegalStatus as illegal:
-                    return error(400, "invalid_exception_update_status", str(illegal))
+                    return error(400, "invalid_exception_status_update", str(illegal))
         return error(404, "not_found_error", f"{call.method} {call.path} is not available to a running execution")
 
     def handle_batch(self, calls: Sequence[Call]) -> None:

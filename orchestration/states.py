@@ -22,6 +22,7 @@ REPORTS: dict[str, frozenset[str]] = {
     State.FAILED: frozenset({State.PENDING, State.QUEUED, State.STARTED}) | CANCELLING,
     State.CANCELLED: frozenset({State.PENDING, State.QUEUED, State.STARTED}) | CANCELLING,
 }
+UNFINISHED = frozenset({State.PENDING, State.QUEUED, State.STARTED}) | CANCELLING
 # Stored operations that were caught in the middle when their process ended.
 IN_FLIGHT = ("started", "sent", "sending", "response_sent")
 UNFINISHED_OPERATIONS = ("failed", "rescheduled")
@@ -40,12 +41,13 @@ def report(execution: Execution, status: str, error: str | None = None) -> Execu
         changes["started_at"] = timezone.now()
     else:
         changes.update(ended_at=timezone.now(), held_by="", error=error or "")
-    if not execution.move(status, only_from=REPORTS[status], **changes):
-        execution.refresh_from_db(fields=["state"])
-        raise IllegalReport(
-            f"Invalid relationship - can't change status from {execution.state} to {status} (execution {execution.pk})"
-        )
-    note(execution)
+    with transaction.atomic():  # who sees the new state sees the deployment follow it
+        if not execution.move(status, only_from=REPORTS[status], **changes):
+            found = Execution.objects.filter(pk=execution.pk).values_list("state", flat=True).first()
+            raise IllegalReport(
+                f"Invalid relationship - can't change status from {found or 'deleted'} to {status} (execution {execution.pk})"
+            )
+        note(execution)
     return execution
 
 
@@ -106,10 +108,8 @@ def installation_status(local_id: int, prepared: bool) -> str:
 
 
 def cancel_unbegun(execution: Execution) -> bool:
-    """Cancel an execution that no process holds and that never ran; False where it has begun."""
-    unbegun = Execution.objects.filter(
-        pk=execution.pk, held_by="", started_at__isnull=True, state__in=[State.PENDING, State.QUEUED]
-    )
+    """Cancel an execution that waits and that no process holds; False where it has begun."""
+    unbegun = Execution.objects.filter(pk=execution.pk, held_by="", state__in=[State.PENDING, State.QUEUED])
     if not unbegun.update(state=State.CANCELLED, ended_at=timezone.now()):
         return False
     execution.state = State.CANCELLED
@@ -140,12 +140,20 @@ def reset_graphs(execution: Execution, *, force: bool) -> list[str]:
     return [name for _, name in again]
 
 
-def tell_resumed(execution: Execution, message: str) -> None:
-    """An event that clients of v3.1 see: the execution goes on after its process was lost."""
+def tell(execution: Execution, event_type: str, message: str) -> None:
+    """An event that clients of v3.1 see."""
     ExecutionEvent.objects.create(
         execution=execution,
         kind=ExecutionEvent.Kind.EVENT,
         timestamp=timezone.now(),
-        event_type="workflow_resumed",
+        event_type=event_type,
         message=message,
     )
+
+
+def tell_end(execution: Execution) -> None:
+    """The event of the end of an execution of the management service itself; workflows tell theirs."""
+    words = {State.TERMINATED: "succeeded", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(State(execution.state))
+    if words is not None:
+        why = f": {execution.error}" if execution.error else ""
+        tell(execution, f"workflow_{words}", f"'{execution.workflow}' workflow execution {words}{why}")

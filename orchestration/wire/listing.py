@@ -47,7 +47,8 @@ def read_page(query: QueryDict, default_size: int = DEFAULT_SIZE) -> Page:
 
 def page_error(name: str, reason: str) -> Refused:
     """400 for a page that cannot be."""
-    return bad_parameters(f"1 validation error for Pagination\n{name}\n  {reason}")
+    message = f"1 validation error for Pagination\n{name}\n  {reason}"
+    return Refused(400, "bad_parameters_error", message, has_traceback_key=False)
 
 
 def envelope(items: list[Any], total: int, page: Page, *, filtered: int | None = None, has_filtered: bool = True) -> Response:

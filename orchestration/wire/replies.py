@@ -22,7 +22,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     refused = as_refusal(error)
     if refused is None:
         return None
-    body = {"error_code": refused.code, "message": refused.message, "server_traceback": None, **refused.extra}
+    body = {"error_code": refused.code, "message": refused.message, **refused.extra}
+    if refused.has_traceback_key:
+        body["server_traceback"] = None
     response = Response(body, status=refused.status)
     if refused.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="DeployOn"'

@@ -108,7 +108,6 @@ class Summary(WireView):
             total += 1
             if not items or items[-1][target] != values[0]:
                 items.append({target: values[0], kind: 0, **({f"by {sub}": []} if sub else {})})
-                total += bool(sub)
             items[-1][kind] += count
             if sub:
                 items[-1][f"by {sub}"].append({sub: values[1], kind: count})
