@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUNNER_PYTHON", "RUNNER_SANDBOX")
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 END_SECONDS = 8.0
 KILL_SECONDS = 3.0
 

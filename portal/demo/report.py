@@ -19,12 +19,12 @@ from portal.demo.scenario import Outcome
 def show_table(console: Console, outcome: Outcome) -> None:
     """Environment, site, state, seconds, capability."""
     table = Table("Environment", "Site", "State", "Seconds", "Capability", title="Rollout", title_justify="left")
+    table.columns[-1].overflow = "fold"
     for row in outcome.targets:
         capabilities = ", ".join(f"{name}: {value}" for name, value in sorted(row["capabilities"].items())) or row["why"]
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(row["name"], row["site"], row["state"], seconds, capabilities)
-    width = console.width if console.is_terminal else max(console.width, 220)
-    console.print(table, width=width)
+    console.print(table, soft_wrap=False)
 
 
 def write_file(path: Path, central: Installation, token: str, rollout: int, managers: Sequence[Installation]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import uuid
@@ -110,9 +111,16 @@ class Operator:
 
 
 def packed(folder: Path) -> io.BytesIO:
-    """A folder as tar.gz, with the folder itself at its top."""
+    """A folder as tar.gz, with the folder itself at its top; the same files give the same bytes, hence the same digest."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return member
+
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        archive.add(folder, folder.name)
+    with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.add(folder, folder.name, filter=plain)
     content.seek(0)
     return content

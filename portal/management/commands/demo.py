@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from portal.demo.play import play
 
 
 class Command(BaseCommand):
-    """`DEMO_PORT=8000 DEMO_EXIT=1 manage.py demo`."""
+    """`DEMO_PORT=8000 DEMO_EXIT=1 manage.py demo`; DEMO_DIR names another folder than var."""
 
     help = "Start four installations, roll one service out to three of them, and keep running until Ctrl-C (DEMO_EXIT=1: end with the rollout)."
     requires_system_checks: list[str] = []
@@ -33,8 +34,10 @@ class Command(BaseCommand):
             port = int(os.environ.get("DEMO_PORT") or 8000)
         except ValueError:
             raise CommandError("DEMO_PORT is a port number: the demo uses it and the three after it.") from None
+        console = Console() if sys.stdout.isatty() else Console(width=200)  # a file or a pipe has no edge
         try:
-            has_succeeded = play(settings.BASE_DIR / "var", port, ends=os.environ.get("DEMO_EXIT") == "1", console=Console(soft_wrap=True))
+            root = Path(os.environ.get("DEMO_DIR") or settings.BASE_DIR / "var").resolve()
+            has_succeeded = play(root, port, ends=os.environ.get("DEMO_EXIT") == "1", console=console)
         except DemoError as error:
             raise CommandError(str(error)) from None
         sys.exit(0 if has_succeeded else 1)
