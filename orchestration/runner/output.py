@@ -9,7 +9,7 @@ from cloudify.state import current_ctx
 
 LINE_LIMIT = 16_384
 KEPT_LIMIT = 65_536
-JOIN_SECONDS = 2.0
+JOIN_SECONDS = 1.0
 
 
 def cut(text: str, limit: int = LINE_LIMIT) -> str:

@@ -173,7 +173,7 @@ def test_a_resume_after_a_cancel_goes_on(case, host):
         CHAIN,
         {
             **CHAIN_FILES,
-            "second.sh": '#!/bin/bash\nctx logger info begin\n[ -n "$(ctx operation retry-number)" ] || sleep 3\n',
+            "second.sh": '#!/bin/bash\nctx logger info begin\n[ -n "$(ctx operation retry-number)" ] || sleep 1\n',
         },
     )
     execution_id = deployment.start()
