@@ -46,13 +46,15 @@ def rollout_list(tenant_id: int) -> QuerySet[Rollout]:
         .select_related("version__service", "run", "created_by")
         .defer("preview", "version__inputs_schema")
         .annotate(targets_count=acting)
+        .order_by("-id")  # a grouped query forgets the model's own order
     )
 
 
 def service_list(tenant_id: int) -> QuerySet[Service]:
     """Services of a tenant, with their versions and `deployed`, on how many environments they are."""
     there = Count("placements", filter=Q(placements__state=Placement.State.DEPLOYED))
-    return Service.objects.filter(tenant=tenant_id).annotate(deployed=there).select_related("created_by").prefetch_related("versions")
+    rows = Service.objects.filter(tenant=tenant_id).annotate(deployed=there).order_by("name")
+    return rows.select_related("created_by").prefetch_related("versions")
 
 
 def target_rows(rollout: Rollout, state: str = "") -> QuerySet[Target]:

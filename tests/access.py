@@ -97,14 +97,9 @@ class Route:
         keys = ((getattr(self.view, "actions", None) or {}).get(method.lower()), method, "*")
         return next((needed[key] for key in keys if key in needed), None)
 
-    @property
-    def arguments(self) -> list[tuple[str, str]]:
-        """(the part before it, name) of everything to fill in."""
-        found = []
-        for match in ARGUMENT.finditer(self.pattern):
-            before = re.sub(ARGUMENT, "", self.pattern[: match.start()]).replace("^", "").strip("/").split("/")[-1]
-            found.append((before, match[1] or match[2]))
-        return found
+    def noun_before(self, match: re.Match[str]) -> str:
+        """The last fixed part of the address before an argument."""
+        return ARGUMENT.sub("", self.pattern[: match.start()]).replace("^", "").strip("/").split("/")[-1]
 
     def address(self, tenant: Tenant) -> tuple[str, bool]:
         """(a real address whose rows belong to the tenant, whether it names any row)."""
@@ -116,7 +111,9 @@ class Route:
             name, choices = match[1] or match[2], match[3] or ""
             if re.fullmatch(r"[\w-]+(\|[\w-]+)+", choices):
                 return choices.split("|")[0]
-            noun = self.pattern[: match.start()].replace("^", "").strip("/").split("/")[-1]
+            noun = self.noun_before(match)
+            if name == "kind":
+                return "deployments"
             if noun in NOUNS:
                 names_row = True
                 label = NOUNS[noun]

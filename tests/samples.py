@@ -62,7 +62,7 @@ def value_of(field: models.Field) -> Any:
 def a_secret(tenant: Tenant) -> Secret:
     from accounts import vault
 
-    row = Secret(tenant=tenant, name=f"sample{factories.number()}")
+    row = Secret(tenant=tenant, name=f"sample{factories.number()}", purpose=Secret.Purpose.BLUEPRINT)
     row.ciphertext, row.key_id = vault.seal(row.pk, "value")
     return row
 
