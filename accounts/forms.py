@@ -1,11 +1,25 @@
 """Forms of the account pages; what they ask for is done by services."""
+
 from __future__ import annotations
+
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 
-from accounts.models import Secret, Tenant, TenantRole, User, Visibility
+from accounts.models import Secret, TenantRole, User, Visibility
+from accounts.roles import may
+
+
+def show_errors(form: forms.Form, error: Exception) -> None:
+    """Put what a service refused beside the fields it speaks of; the rest, and every other error, above the form."""
+    if not isinstance(error, ValidationError):
+        form.add_error(None, str(error))
+        return
+    for field, words in getattr(error, "message_dict", {"": error.messages}).items():
+        form.add_error(field if field in form.fields else None, words)
 
 
 class SignInForm(AuthenticationForm):
@@ -20,16 +34,20 @@ class SignInForm(AuthenticationForm):
 class PasswordForm(forms.Form):
     """Own password: the old one, the new one twice."""
 
-    old = forms.CharField(label="Present password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    old = forms.CharField(
+        label="Present password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
     new = forms.CharField(
         label="New password",
         help_text="At least 10 characters, not a common one.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-    again = forms.CharField(label="New password again", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+    again = forms.CharField(
+        label="New password again", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
 
-    def __init__(self, *args: object, user: User, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.user = user
 
     def clean_old(self) -> str:
@@ -53,7 +71,9 @@ class PasswordForm(forms.Form):
 class TokenForm(forms.Form):
     """A new API token."""
 
-    description = forms.CharField(max_length=256, help_text="What uses it: shown in the list, so that you know which to revoke.")
+    description = forms.CharField(
+        max_length=256, help_text="What uses it: shown in the list, so that you know which to revoke."
+    )
     days = forms.TypedChoiceField(
         label="Expires",
         coerce=int,
@@ -74,6 +94,13 @@ class SecretForm(forms.Form):
     )
     visibility = forms.ChoiceField(choices=Visibility, initial=Visibility.TENANT)
 
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        visibility = self.fields["visibility"]
+        assert isinstance(visibility, forms.ChoiceField)
+        if not may(user, "global.create"):
+            visibility.choices = [pair for pair in Visibility.choices if pair[0] != Visibility.GLOBAL]
+
 
 class SecretValueForm(forms.Form):
     """A new value for a stored secret."""
@@ -92,14 +119,12 @@ class TenantForm(forms.Form):
 class MembershipForm(forms.Form):
     """A user's role in a tenant."""
 
-    user = forms.ModelChoiceField(queryset=User.objects.none())
+    user = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        to_field_name="username",
+        empty_label="Choose a person",
+    )
     role = forms.ChoiceField(choices=TenantRole, initial=TenantRole.USER)
-
-    def __init__(self, *args: object, tenant: Tenant, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        users = forms.ModelChoiceField(queryset=User.objects.filter(is_active=True).order_by("username"), to_field_name="username")
-        self.fields["user"] = users
-        self.tenant = tenant
 
 
 class UserForm(forms.Form):

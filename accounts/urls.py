@@ -1,7 +1,8 @@
 """Addresses of the account pages."""
+
 from django.urls import URLPattern, path
 
-from accounts import views
+from accounts import governing_views, views
 
 urlpatterns: list[URLPattern] = [
     path("login/", views.sign_in, name="login"),
@@ -10,12 +11,16 @@ urlpatterns: list[URLPattern] = [
     path("switch-tenant/", views.switch_tenant, name="switch-tenant"),
     path("tokens/", views.token_list, name="tokens"),
     path("tokens/<str:token_id>/revoke/", views.token_revoke, name="token-revoke"),
-    path("secrets/", views.secret_list, name="secrets"),
-    path("secrets/<uuid:secret_id>/", views.secret_replace, name="secret-replace"),
-    path("secrets/<uuid:secret_id>/delete/", views.secret_delete, name="secret-delete"),
-    path("tenants/", views.tenant_list, name="tenants"),
-    path("tenants/<int:tenant_id>/", views.tenant_detail, name="tenant"),
-    path("tenants/<int:tenant_id>/members/<int:membership_id>/remove/", views.member_remove, name="member-remove"),
-    path("users/", views.user_list, name="users"),
-    path("audit/", views.audit_list, name="audit"),
+    path("secrets/", governing_views.secret_list, name="secrets"),
+    path("secrets/<uuid:secret_id>/", governing_views.secret_replace, name="secret-replace"),
+    path("secrets/<uuid:secret_id>/delete/", governing_views.secret_delete, name="secret-delete"),
+    path("tenants/", governing_views.tenant_list, name="tenants"),
+    path("tenants/<int:tenant_id>/", governing_views.tenant_detail, name="tenant"),
+    path(
+        "tenants/<int:tenant_id>/members/<int:membership_id>/remove/",
+        governing_views.member_remove,
+        name="member-remove",
+    ),
+    path("users/", governing_views.user_list, name="users"),
+    path("audit/", governing_views.audit_list, name="audit"),
 ]

@@ -1,4 +1,5 @@
 """Forms of the service and rollout pages; input fields are made from the schema that a blueprint declares."""
+
 from __future__ import annotations
 
 import json
@@ -7,10 +8,19 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.http import QueryDict
 
 from deployon.inputs import from_text
 from deployon.models import ServiceVersion
 
+# (attribute, words) that environments are filtered by besides labels
+ATTRIBUTES = (
+    ("display_name", "name"),
+    ("site_name", "site"),
+    ("id", "id"),
+    ("created_by", "exposed by"),
+    ("installation_status", "installation status"),
+)
 OPERATORS = (
     ("any_of", "is one of"),
     ("not_any_of", "is not one of"),
@@ -40,7 +50,10 @@ class SourceForm(forms.Form):
     )
     main_file = forms.CharField(label="Main file", required=False, initial="blueprint.yaml", max_length=256)
     remote_blueprint = forms.CharField(
-        label="Blueprint there", required=False, max_length=256, help_text="Its id at every manager it will be deployed on"
+        label="Blueprint there",
+        required=False,
+        max_length=256,
+        help_text="Its id at every manager it will be deployed on",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -50,7 +63,9 @@ class SourceForm(forms.Form):
             if not archive:
                 self.add_error("archive", "Choose the archive of the blueprint.")
             elif archive.size > settings.ARCHIVE_MAX_BYTES:
-                self.add_error("archive", f"The archive is larger than {settings.ARCHIVE_MAX_BYTES // 2**20} MB. Make it smaller.")
+                self.add_error(
+                    "archive", f"The archive is larger than {settings.ARCHIVE_MAX_BYTES // 2**20} MB. Make it smaller."
+                )
         elif data.get("source") == ServiceVersion.Source.PRESENT and not data.get("remote_blueprint"):
             self.add_error("remote_blueprint", "Name the blueprint as the managers know it.")
         return data
@@ -64,11 +79,49 @@ class ServiceForm(SourceForm):
     field_order = ("name", "description", "source", "archive", "main_file", "remote_blueprint")
 
 
+class PaceForm(forms.Form):
+    """How fast, and how many failures are borne."""
+
+    max_parallel = forms.IntegerField(
+        label="At once", min_value=1, max_value=1000, initial=10, help_text="Environments under way at the same time"
+    )
+    failure_budget = forms.IntegerField(
+        label="Failure budget",
+        required=False,
+        min_value=0,
+        max_value=1_000_000,
+        help_text="One more failure than this and nothing new starts. Empty: go on whatever fails",
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        if data is not None and "max_parallel" not in data:  # an address without it means the usual
+            data = {
+                "max_parallel": self.base_fields["max_parallel"].initial,
+                "failure_budget": data.get("failure_budget", ""),
+            }
+        super().__init__(data, **kwargs)
+
+    def as_query(self) -> dict[str, str]:
+        """For an address that carries it on."""
+        return {name: str(value) for name, value in self.cleaned_data.items() if value is not None}
+
+    def first_error(self) -> str:
+        """The first thing that is wrong, with its field."""
+        name, errors = next(iter(self.errors.items()))
+        return f"{self.fields[name].label}: {errors[0]}"
+
+
 class InputsForm(forms.Form):
     """One field an input; values leave as the types that the schema names."""
 
-    def __init__(self, schema: Mapping[str, Mapping[str, Any]], *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        schema: Mapping[str, Mapping[str, Any]],
+        data: Mapping[str, Any] | None = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, initial={f"input:{name}": text_of(value) for name, value in (given or {}).items()})
         self.schema = schema
         for name, facts in schema.items():
             self.fields[f"input:{name}"] = field_of(name, facts)
@@ -82,25 +135,51 @@ class InputsForm(forms.Form):
                 given[name] = from_text(facts, typed)
         return given
 
+    def changed_values(self) -> dict[str, str]:
+        """{input: text} of what is not the default."""
+        typed = {name: self.data.get(f"input:{name}", "") for name in self.schema}
+        return {
+            name: text for name, text in typed.items() if text and text != text_of(self.schema[name].get("default"))
+        }
+
+
+def text_of(value: Any) -> str:
+    """A value as it stands in a field."""
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
 
 def field_of(name: str, facts: Mapping[str, Any]) -> forms.Field:
     """A form field for one input of a blueprint."""
     default = facts.get("default")
+    kind = facts.get("type") or ""
+    is_required = default is None and facts.get("required", True)
     shown: dict[str, Any] = {
         "label": facts.get("display_label") or name,
-        "help_text": " ".join(filter(None, [facts.get("description") or "", hint_of(facts)])),
-        "required": default is None and facts.get("required", True),
-        "initial": default if isinstance(default, str | None) else json.dumps(default),
+        "help_text": " ".join(filter(None, [sentence(facts.get("description")), hint_of(facts)])),
+        "required": is_required,
+        "initial": text_of(default),
+        "error_messages": {"required": "Enter a value: the blueprint has none of its own for this input."},
     }
     allowed = next((rule["valid_values"] for rule in facts.get("constraints") or [] if "valid_values" in rule), None)
-    if facts.get("type") == "boolean":
+    if kind == "boolean":
         allowed = [True, False]
     if allowed is not None:
-        texts = [value if isinstance(value, str) else json.dumps(value) for value in allowed]
-        return forms.ChoiceField(choices=[(text, text) for text in texts], **shown)
-    if facts.get("type") in ("list", "dict", "textarea"):
-        return forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), **shown)
-    return forms.CharField(**shown)
+        texts = [text_of(value) for value in allowed]
+        nothing = [("", "Choose one" if is_required else "As the blueprint has it")] if default is None else []
+        return forms.ChoiceField(choices=nothing + [(text, text) for text in texts], **shown)
+    if kind in ("list", "dict", "textarea"):
+        return forms.CharField(widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), **shown)
+    is_number = kind in ("integer", "float")
+    attributes = {"inputmode": "numeric" if kind == "integer" else "decimal"} if is_number else {}
+    return forms.CharField(
+        widget=forms.TextInput(attrs={"autocomplete": "off", **attributes}), strip=is_number, **shown
+    )
+
+
+def sentence(text: Any) -> str:
+    """A description with its full stop."""
+    words = str(text or "").strip()
+    return words if not words or words[-1] in ".!?" else f"{words}."
 
 
 def hint_of(facts: Mapping[str, Any]) -> str:
@@ -109,23 +188,42 @@ def hint_of(facts: Mapping[str, Any]) -> str:
     hints = [words.get(facts.get("type") or "", "")]
     for rule in facts.get("constraints") or []:
         for operator, argument in rule.items():
-            if operator != "valid_values":
+            if operator == "in_range":
+                hints.append(f"From {argument[0]} to {argument[1]}.")
+            elif operator != "valid_values":
                 hints.append(f"{operator.replace('_', ' ').capitalize()} {argument}.")
     return " ".join(filter(None, hints))
 
 
-def rules_of(data: Any) -> list[dict[str, Any]]:
-    """Filter rules from the repeated fields of the page; rows without a key are left out. `data` is a QueryDict."""
-    rows = zip(
-        data.getlist("rule_type"), data.getlist("rule_key"), data.getlist("rule_operator"), data.getlist("rule_values"), strict=False
-    )
+def inputs_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in a posted form about inputs: typed field by field, or as JSON."""
+    texts = {name: text for name, text in data.items() if name.startswith("input:")}
+    try:
+        raw = json.loads(data.get("raw_inputs") or "{}")
+    except ValueError:
+        raw = {}
+    return texts | {f"input:{name}": text_of(value) for name, value in raw.items()} if isinstance(raw, dict) else texts
+
+
+def rules_of(data: QueryDict) -> list[dict[str, Any]]:
+    """Filter rules from the repeated fields of the page; rows without a key are left out."""
+    fields = [data.getlist(f"rule_{name}") for name in ("type", "key", "operator", "values")]
     return [
         {
             "type": kind,
             "key": key.strip(),
             "operator": operator,
-            "values": [] if operator in WITHOUT_VALUES else [value.strip() for value in values.split(",") if value.strip()],
+            "values": []
+            if operator in WITHOUT_VALUES
+            else [value.strip() for value in values.split(",") if value.strip()],
         }
-        for kind, key, operator, values in rows
+        for kind, key, operator, values in zip(*fields, strict=False)
         if key.strip()
     ]
+
+
+def add_rule(data: QueryDict, rule: Mapping[str, Any]) -> None:
+    """Append a rule to the repeated fields."""
+    for field in ("type", "key", "operator"):
+        data.appendlist(f"rule_{field}", rule[field])
+    data.appendlist("rule_values", ", ".join(rule["values"]))

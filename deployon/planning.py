@@ -1,246 +1,259 @@
-"""Pages of a new rollout: choose service, environments, inputs and pace; look at the plan; start it by its digest."""
+"""Pages of a new rollout: choose service, environments, inputs and pace; the plan is then looked at in reviewing."""
+
 from __future__ import annotations
 
+import dataclasses
 import json
-import uuid
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.db.models import Count
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.html import escape
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
-from accounts.errors import Conflict
 from accounts.permissions import needs
-from deployon import previews, rollouts
-from deployon.forms import BLANK_RULE, OPERATORS, InputsForm, rules_of
-from deployon.models import Preview, Rollout, Service, ServiceVersion
+from accounts.requests import TenantRequest
+from deployon import previews
+from deployon.forms import ATTRIBUTES, BLANK_RULE, OPERATORS, InputsForm, PaceForm, add_rule, inputs_of, rules_of
+from deployon.models import Rollout, Service, ServiceVersion
+from deployon.reviewing import the_preview
+from inventory.choosing import STATES_WORST_FIRST, chosen, read_choice
 from inventory.filters import InvalidRule, parse
-from inventory.models import Environment
+from inventory.models import Environment, Label
 
-PARTS = (
-    ("create", "+", "Create", "it is not there yet"),
-    ("remove", "−", "Remove", "it is taken away"),
-    ("differs", "≠", "Differs", "left alone, with the reason"),
-    ("stays", "=", "Left as is", "nothing to do there"),
-    ("excluded", "⊘", "Excluded", "left out, with the reason"),
-)
+UNINSTALL = Rollout.Action.UNINSTALL.value
+
+
+@dataclasses.dataclass
+class Draft:
+    """A rollout that is being put together: what was entered, and what is wrong with it."""
+
+    data: QueryDict
+    version: ServiceVersion | None
+    inputs: InputsForm
+    pace: PaceForm
+    errors: list[str] = dataclasses.field(default_factory=list)  # of no field
+    rules_error: str = ""
+    wrong_rule: Any = None
+
+    @property
+    def environments(self) -> list[int]:
+        """Ids, where they were chosen one by one."""
+        return [int(pk) for pk in self.data.get("environments", "").split(",") if pk.strip().isdigit()]
+
+    @property
+    def is_uninstall(self) -> bool:
+        return self.data.get("action") == UNINSTALL
 
 
 @needs("rollout.start")
-def rollout_new(request: HttpRequest) -> HttpResponse:
+def rollout_new(request: TenantRequest) -> HttpResponse:
     """The form; a POST stores the preview and goes on to the review."""
     if request.method == "POST":
         return plan(request)
     if request.GET.get("undo"):
-        done = get_object_or_404(Rollout, pk=request.GET["undo"], tenant=request.tenant)  # type: ignore[attr-defined]
-        query = QueryDict(mutable=True)
-        query.update({"action": "uninstall", "version": str(done.version_id), "max_parallel": str(done.max_parallel)})
-        query.setlist("environment", [str(pk) for pk in previews.placed_environments(done)])
-        return show_form(request, query, [])
-    return show_form(request, asked(request.GET), [])
-
-
-def asked(query: QueryDict) -> QueryDict:
-    """What other pages hand over (label=env=prod, site=London, service=3) in the fields of the form."""
-    data = query.copy()
-    for pair in query.getlist("label"):
-        key, _, value = pair.partition("=")
-        add_rule(data, "label", key, value)
-    if query.get("site"):
-        add_rule(data, "attribute", "site_name", query["site"])
-    return data
-
-
-def add_rule(data: QueryDict, kind: str, key: str, value: str) -> None:
-    """Append one rule to the repeated fields."""
-    for field, content in (("rule_type", kind), ("rule_key", key), ("rule_operator", "any_of"), ("rule_values", value)):
-        data.appendlist(field, content)
-
-
-def show_form(request: HttpRequest, data: QueryDict, errors: list[str]) -> HttpResponse:
-    """The page with what was entered so far."""
-    tenant = request.tenant  # type: ignore[attr-defined]
-    services = Service.objects.filter(tenant=tenant).prefetch_related("versions").order_by("name")
+        return show_form(request, draft_of_undo(request))
+    if request.GET.get("again"):
+        return show_form(request, draft_of_preview(request))
+    data = asked(request)
+    if data is None:
+        messages.error(request, "No environment matches any more, so there is nothing to deploy to. Change the filter.")
+        return redirect(f"{reverse('environments')}?{request.GET.urlencode()}")
     version = chosen_version(request, data)
-    chosen = Environment.objects.visible_to(request.user, tenant).filter(pk__in=data.getlist("environment"))  # type: ignore[arg-type]
+    pace = PaceForm(initial={name: data[name] for name in PaceForm.base_fields if name in data})
+    return show_form(request, Draft(data, version, InputsForm(schema_of(version)), pace))
+
+
+def asked(request: TenantRequest) -> QueryDict | None:
+    """What other pages hand over (service=3, and a choice of environments) in the fields of the form; None: it means none."""
+    data = request.GET.copy()
+    choice = read_choice(request.GET, request.user, request.tenant)
+    if choice.is_only_rules:
+        for rule in choice.rules:
+            add_rule(data, rule)
+        return data
+    found = chosen(choice, request.user, request.tenant).order_by("pk").values_list("pk", flat=True)
+    data["environments"] = ",".join(map(str, found))
+    return data if data["environments"] else None
+
+
+def draft_of_undo(request: TenantRequest) -> Draft:
+    """Take away what a rollout brought."""
+    done = get_object_or_404(
+        Rollout.objects.select_related("version__service"), pk=number(request.GET["undo"]), tenant=request.tenant
+    )
+    data = QueryDict(mutable=True)
+    data.update({"action": UNINSTALL, "version": str(done.version_id)})
+    data["environments"] = ",".join(map(str, previews.placed_environments(done)))
+    return Draft(data, done.version, InputsForm({}), PaceForm(initial={"max_parallel": done.max_parallel}))
+
+
+def draft_of_preview(request: TenantRequest) -> Draft:
+    """The form as it led to a preview."""
+    preview = the_preview(request, request.GET["again"])
+    data = QueryDict(mutable=True)
+    data.update({"action": preview.action, "version": str(preview.version_id)})
+    if preview.content.get("found"):
+        data["survey"] = "1"
+    for rule in preview.rules:
+        add_rule(data, rule)
+    data["environments"] = ",".join(map(str, preview.environments or []))
+    inputs = InputsForm(preview.version.inputs_schema, given=preview.inputs)
+    pace = PaceForm(initial={name: request.GET.get(name) for name in PaceForm.base_fields})
+    return Draft(data, preview.version, inputs, pace)
+
+
+def number(text: str) -> int:
+    """An id from an address; one that is none finds nothing."""
+    return int(text) if text.isdigit() and len(text) < 19 else 0
+
+
+def show_form(request: TenantRequest, draft: Draft) -> HttpResponse:
+    """The page with what was entered so far."""
+    tenant, data = request.tenant, draft.data
+    named = draft.environments
+    seen = Environment.objects.visible_to(request.user, tenant)
+    rules = rules_of(data)
+    for rule in rules:
+        rule["error"] = draft.rules_error if rule == draft.wrong_rule else ""
+    has_errors = bool(draft.errors or draft.rules_error or draft.inputs.errors or draft.pace.errors)
     shown = {
-        "services": services,
-        "version": version,
-        "action": "uninstall" if data.get("action") == "uninstall" else "deploy",
-        "rules": rules_of(data) or ([] if data.getlist("environment") else [BLANK_RULE]),
+        "services": Service.objects.filter(tenant=tenant).prefetch_related("versions").order_by("name"),
+        "version": draft.version,
+        "is_uninstall": draft.is_uninstall,
+        "rules": rules or [BLANK_RULE],
         "blank_rule": BLANK_RULE,
+        "rules_error": draft.rules_error,
         "operators": OPERATORS,
-        "chosen": list(chosen.select_related("deployment")) if data.getlist("environment") else [],
-        "inputs_form": inputs_form(version, data),
+        "attributes": ATTRIBUTES,
+        "keys": label_keys(tenant.pk),
+        "chosen": list(seen.filter(pk__in=named).select_related("deployment").order_by("deployment__display_name")),
+        "environments": ",".join(map(str, named)),
+        "inputs_form": draft.inputs,
         "raw_inputs": data.get("raw_inputs", ""),
-        "max_parallel": data.get("max_parallel", "10"),
-        "failure_budget": data.get("failure_budget", ""),
+        "pace_form": draft.pace,
         "survey": data.get("survey"),
-        "errors": errors,
+        "errors": draft.errors,
+        "has_errors": has_errors,
     }
-    return render(request, "deployon/rollout_new.html", shown, status=400 if errors else 200)
+    return render(request, "deployon/rollout_new.html", shown, status=400 if has_errors else 200)
 
 
-def chosen_version(request: HttpRequest, data: QueryDict) -> ServiceVersion | None:
+def label_keys(tenant_id: int) -> list[str]:
+    """Keys in use on environments, for suggestions."""
+    rows = Label.objects.filter(deployment__tenant=tenant_id, deployment__kind="environment")
+    return list(rows.exclude(key__startswith="csys-").values_list("key", flat=True).distinct().order_by("key")[:100])
+
+
+def chosen_version(request: TenantRequest, data: QueryDict) -> ServiceVersion | None:
     """The version that the form names, the newest of the named service, or the first there is."""
-    rows = ServiceVersion.objects.filter(service__tenant=request.tenant).select_related("service")  # type: ignore[attr-defined]
-    if data.get("version", "").isdigit():
-        return rows.filter(pk=data["version"]).first()
-    if data.get("service", "").isdigit():
-        rows = rows.filter(service=data["service"])
+    rows = ServiceVersion.objects.filter(service__tenant=request.tenant).select_related("service")
+    if data.get("version"):
+        return rows.filter(pk=number(data.get("version", ""))).first()
+    if data.get("service"):
+        rows = rows.filter(service=number(data.get("service", "")))
     return rows.order_by("service__name", "-number").first()
 
 
-def inputs_form(version: ServiceVersion | None, data: QueryDict) -> InputsForm:
-    """Fields for the inputs of the version, filled with what was typed."""
-    schema = version.inputs_schema if version else {}
-    typed = any(name.startswith("input:") for name in data)
-    return InputsForm(schema, data if typed else None)
+def schema_of(version: ServiceVersion | None) -> dict[str, Any]:
+    """The inputs that the version declares."""
+    return version.inputs_schema if version else {}
 
 
 @needs("rollout.start")
-def rollout_inputs(request: HttpRequest) -> HttpResponse:
-    """Fragment: the fields of another version."""
+def rollout_inputs(request: TenantRequest) -> HttpResponse:
+    """Fragment: the fields of another version; what was typed for the one before stays where the names are the same."""
     version = chosen_version(request, request.GET)
-    return render(request, "deployon/inputs.html", {"version": version, "inputs_form": inputs_form(version, request.GET)})
+    before = ServiceVersion.objects.filter(
+        pk=number(request.GET.get("inputs_of", "")), service__tenant=request.tenant
+    ).first()
+    typed = InputsForm(schema_of(before), request.GET).changed_values()
+    given = {name: value for name, value in typed.items() if name in schema_of(version)}
+    shown = {"version": version, "inputs_form": InputsForm(schema_of(version), given=given)}
+    return render(request, "deployon/inputs.html", shown)
 
 
 @needs("rollout.start")
-def rollout_count(request: HttpRequest) -> HttpResponse:
-    """Fragment: how many environments the rules match now."""
-    tenant = request.tenant  # type: ignore[attr-defined]
+def rollout_count(request: TenantRequest) -> HttpResponse:
+    """Fragment: how many environments the rules match now, and in which states those are."""
+    shown: dict[str, Any] = {}
     try:
         rules = parse(rules_of(request.GET), are_titles_free=True)
+        rows = Environment.objects.visible_to(request.user, request.tenant).matching(rules)
+        counted = dict(rows.order_by().values_list("state").annotate(Count("pk")))
+        states = [(state, counted[state]) for state in STATES_WORST_FIRST if state in counted]
+        shown = {"total": sum(counted.values()), "states": states}
     except InvalidRule as error:
-        return HttpResponse(escape(reason_of(error)))
-    count = Environment.objects.visible_to(request.user, tenant).matching(rules).count()  # type: ignore[arg-type]
-    return HttpResponse(f"{count:,} environment{'' if count == 1 else 's'} match")
+        shown = {"problem": reason_of(error)}
+    return render(request, "deployon/count.html", shown)
 
 
-def plan(request: HttpRequest) -> HttpResponse:
-    """Store the preview of what the form asks for and show it; wrong input goes back to the form."""
+def plan(request: TenantRequest) -> HttpResponse:
+    """Store the preview of what the form asks for and go on to its review; wrong input goes back to the form."""
     data = request.POST
     version = chosen_version(request, data)
+    schema = {} if data.get("action") == UNINSTALL else schema_of(version)
+    draft = Draft(data, version, InputsForm(schema, data), PaceForm(data))
     if version is None:
-        return show_form(request, data, ["Choose a service and a version."])
+        draft.errors.append("Choose a service and a version.")
+    is_right = all([draft.inputs.is_valid(), draft.pace.is_valid(), version is not None])
+    if not is_right or version is None:
+        return show_form(request, draft)
     try:
-        inputs = inputs_form(version, data).values()
-        if data.get("raw_inputs", "").strip():
-            inputs |= read_json(data["raw_inputs"])
-        named = [int(pk) for pk in data.getlist("environment") if pk.isdigit()]
-        where = previews.Where(environments=named) if named else previews.Where(rules=rules_of(data))
+        inputs = draft.inputs.values() | read_json(data.get("raw_inputs", ""))
+        named = draft.environments
         preview = previews.preview_rollout(
             by=actor_of(request),
-            tenant=request.tenant,  # type: ignore[attr-defined]
+            tenant=request.tenant,
             version=version,
-            where=where,
-            inputs=inputs,
-            action=Rollout.Action.UNINSTALL if data.get("action") == "uninstall" else Rollout.Action.DEPLOY,
+            where=previews.Where(environments=named) if named else previews.Where(rules=rules_of(data)),
+            inputs={} if draft.is_uninstall else inputs,
+            action=UNINSTALL if draft.is_uninstall else Rollout.Action.DEPLOY,
             survey=bool(data.get("survey")),
         )
     except InvalidRule as error:
-        return show_form(request, data, [reason_of(error)])
+        draft.rules_error, draft.wrong_rule = reason_of(error), error.rule
+        return show_form(request, draft)
     except ValidationError as error:
-        return show_form(request, data, error.messages)
-    pace = {"max_parallel": data.get("max_parallel") or "10", "failure_budget": data.get("failure_budget") or ""}
+        note_errors(draft, version, error)
+        return show_form(request, draft)
     query = QueryDict(mutable=True)
-    query.update(pace)
+    query.update(draft.pace.as_query())
     return redirect(f"{reverse('rollout-review', args=[preview.digest])}?{query.urlencode()}")
+
+
+def note_errors(draft: Draft, version: ServiceVersion, error: ValidationError) -> None:
+    """Put what the service refused beside the inputs it speaks of; the schema may have become known only now."""
+    if version.inputs_schema != draft.inputs.schema and not draft.is_uninstall:
+        draft.inputs = InputsForm(version.inputs_schema, inputs_of(draft.data))
+        draft.inputs.is_valid()
+    for name, words in getattr(error, "message_dict", {"": error.messages}).items():
+        field = f"input:{name.removeprefix('inputs.')}"
+        if field in draft.inputs.fields:
+            if field not in draft.inputs.errors:
+                draft.inputs.add_error(field, words)
+        elif name == "rules":
+            draft.rules_error = " ".join(words)
+        else:
+            draft.errors += words
 
 
 def reason_of(error: InvalidRule) -> str:
     """The refusal of a rule in words."""
-    return f"This rule does not work: {getattr(error, 'reason', error)}"
+    return f"This rule does not work: {error.reason}."
 
 
 def read_json(text: str) -> dict[str, Any]:
     """A JSON object typed by hand."""
+    if not text.strip():
+        return {}
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValidationError(f"The inputs are not JSON: {error}.") from error
+        raise ValidationError(f'The inputs are not JSON: {error}. Write {{"name": "value"}}.') from error
     if not isinstance(value, dict):
-        raise ValidationError('The inputs are not a JSON object: write {"name": "value"}.')
+        raise ValidationError('The inputs are not a JSON object. Write {"name": "value"}.')
     return value
-
-
-@needs("rollout.start")
-def rollout_review(request: HttpRequest, digest: str) -> HttpResponse:
-    """The frozen plan: counts, reasons, one button that says what it will do."""
-    tenant = request.tenant  # type: ignore[attr-defined]
-    preview = get_object_or_404(Preview.objects.select_related("version__service"), tenant=tenant, digest=digest)
-    return show_review(request, preview, request.GET)
-
-
-def show_review(request: HttpRequest, preview: Preview, pace: QueryDict, changed: str = "") -> HttpResponse:
-    """The review page; `changed` says why a start was refused."""
-    parts = []
-    for key, sign, title, text in PARTS:
-        rows = preview.content.get(key, [])
-        if rows or (key in ("create", "excluded", "differs", "stays") and preview.action == "deploy"):
-            groups: dict[str, list[dict[str, Any]]] = {}
-            for row in rows:
-                groups.setdefault(row["why"], []).append(row)
-            grouped = sorted(groups.items(), key=lambda pair: -len(pair[1]))
-            parts.append({"sign": sign, "title": title, "text": text, "rows": rows, "groups": [{"why": why, "rows": some} for why, some in grouped]})
-    budget = pace.get("failure_budget", "")
-    shown = {
-        "version": preview.version,
-        "action": preview.action,
-        "inputs": preview.inputs,
-        "digest": preview.digest,
-        "frozen_at": preview.created_at,
-        "parts": parts,
-        "total": sum(len(part["rows"]) for part in parts),
-        "acting": len(preview.content.get("create", [])) + len(preview.content.get("remove", [])),
-        "max_parallel": pace.get("max_parallel", "10"),
-        "failure_budget": int(budget) if budget.isdigit() else None,
-        "key": uuid.uuid4(),
-        "back": f"{reverse('rollout-new')}?{form_query(preview, pace)}",
-        "changed": changed,
-    }
-    return render(request, "deployon/review.html", shown, status=409 if changed else 200)
-
-
-def form_query(preview: Preview, pace: QueryDict) -> str:
-    """The form's fields as they led to this preview."""
-    query = QueryDict(mutable=True)
-    query.update({"version": str(preview.version_id), "action": preview.action})
-    query.update({name: pace.get(name, "") for name in ("max_parallel", "failure_budget")})
-    for rule in preview.rules:
-        for field in ("type", "key", "operator"):
-            query.appendlist(f"rule_{field}", rule[field])
-        query.appendlist("rule_values", ", ".join(rule["values"]))
-    query.setlist("environment", [str(pk) for pk in preview.environments or []])
-    for name, value in preview.inputs.items():
-        query[f"input:{name}"] = value if isinstance(value, str) else json.dumps(value)
-    return query.urlencode()
-
-
-@require_POST
-@needs("rollout.start")
-def rollout_start(request: HttpRequest) -> HttpResponse:
-    """Do what the digest names; when the world changed since, show the new plan instead."""
-    tenant = request.tenant  # type: ignore[attr-defined]
-    by = actor_of(request)
-    digest = request.POST.get("digest", "")
-    budget = request.POST.get("failure_budget", "")
-    parallel = request.POST.get("max_parallel", "")
-    pace = rollouts.Pace(int(parallel) if parallel.isdigit() else 10, int(budget) if budget.isdigit() else None)
-    try:
-        key = rollouts.Key(request.POST.get("key") or str(uuid.uuid4()), digest)
-        rollout = rollouts.start_rollout(by=by, tenant=tenant, digest=digest, pace=pace, key=key)
-    except Conflict as error:
-        old = get_object_or_404(Preview.objects.select_related("version__service"), tenant=tenant, digest=digest)
-        where = previews.Where(environments=old.environments) if old.environments is not None else previews.Where(rules=old.rules)
-        fresh = previews.preview_rollout(by=by, tenant=tenant, version=old.version, where=where, inputs=old.inputs, action=old.action)
-        return show_review(request, fresh, request.POST, changed=str(error))
-    except ValidationError as error:
-        messages.error(request, "; ".join(error.messages))
-        return redirect("rollout-new")
-    return redirect("rollout", rollout.pk)

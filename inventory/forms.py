@@ -1,23 +1,32 @@
 """Forms of the environment and site pages; what they ask for is done by services."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
 
-from accounts.models import Secret, Tenant
+from accounts.models import Secret, Tenant, User
+from accounts.reads import visible_secrets
 from inventory.models import Credential, Environment, Site, SubManager
+
+SECRET_PARTS = ("token", "username", "password")
+ASK_AGAIN = "Enter it once more: what is secret is never sent back to the page."
 
 
 class EnvironmentForm(forms.Form):
     """One remote manager's tenant: endpoint, protocol, port, tenant, trust, credential, site, labels."""
 
     name = forms.CharField(max_length=200, help_text="Unique here. Letters, digits, - . _")
-    protocol = forms.ChoiceField(choices=SubManager.Protocol, initial="https", widget=forms.RadioSelect)
+    protocol = forms.ChoiceField(choices=SubManager.Protocol, initial="https", widget=forms.RadioSelect(attrs={"data-shows": ""}))
     endpoint = forms.CharField(label="Endpoint", max_length=253, help_text="Host name or address, without https://")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
-    remote_tenant = forms.CharField(label="Tenant", max_length=256, initial=Tenant.DEFAULT, help_text="The tenant on that manager")
-    trust = forms.ChoiceField(choices=SubManager.Trust, initial="system", widget=forms.RadioSelect(attrs={"data-shows": ""}))
+    remote_tenant = forms.CharField(
+        label="Tenant", max_length=256, initial=Tenant.DEFAULT, help_text="The tenant on that manager"
+    )
+    trust = forms.ChoiceField(
+        choices=SubManager.Trust, initial="system", widget=forms.RadioSelect(attrs={"data-shows": ""})
+    )
     ca_bundle = forms.CharField(
         label="CA bundle",
         required=False,
@@ -26,16 +35,37 @@ class EnvironmentForm(forms.Form):
     )
     fingerprint = forms.CharField(required=False, max_length=95, help_text="SHA-256 of its certificate: Check shows it")
     insecure_reason = forms.CharField(
-        label="Why is it not checked?", required=False, max_length=256, help_text="Shown as a badge wherever this manager appears"
+        label="Why is it not checked?",
+        required=False,
+        max_length=256,
+        help_text="Shown as a badge wherever this manager appears",
     )
-    method = forms.ChoiceField(choices=Credential.Kind, initial="token", widget=forms.RadioSelect(attrs={"data-shows": ""}))
-    token_secret = forms.ModelChoiceField(label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
-    token = forms.CharField(label="Token", required=False, strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False))
-    username_secret = forms.ModelChoiceField(label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
-    username = forms.CharField(label="User", required=False, max_length=256, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    password_secret = forms.ModelChoiceField(label="Stored password", required=False, queryset=Secret.objects.none(), empty_label="New, typed below")
+    method = forms.ChoiceField(
+        choices=Credential.Kind, initial="token", widget=forms.RadioSelect(attrs={"data-shows": ""})
+    )
+    token_secret = forms.ModelChoiceField(
+        label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+    )
+    token = forms.CharField(
+        label="Token",
+        required=False,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
+    )
+    username_secret = forms.ModelChoiceField(
+        label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+    )
+    username = forms.CharField(
+        label="User", required=False, max_length=256, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    password_secret = forms.ModelChoiceField(
+        label="Stored password", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+    )
     password = forms.CharField(
-        label="Password", required=False, strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
+        label="Password",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
     )
     site = forms.ModelChoiceField(required=False, queryset=Site.objects.none(), empty_label="No site")
     labels = forms.CharField(
@@ -44,17 +74,30 @@ class EnvironmentForm(forms.Form):
         help_text="One key=value a line. Rollouts choose environments by these",
     )
 
-    def __init__(self, *args: Any, tenant: Tenant, environment: Environment | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, initial=initial_of(environment) if environment else None, **kwargs)
+    def __init__(
+        self, *args: Any, tenant: Tenant, user: User, environment: Environment | None = None, **kwargs: Any
+    ) -> None:
+        if environment:
+            kwargs["initial"] = initial_of(environment)
+        super().__init__(*args, **kwargs)
         self.environment = environment
-        stored = Secret.objects.filter(tenant=tenant, purpose=Secret.Purpose.CREDENTIAL)
-        for name in ("token_secret", "username_secret", "password_secret"):
-            field = self.fields[name]
+        stored = visible_secrets(user, tenant).filter(purpose=Secret.Purpose.CREDENTIAL).order_by("name")
+        self.has_stored_secrets = stored.exists()
+        for name in SECRET_PARTS:
+            field = self.fields[f"{name}_secret"]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = stored
+            if environment:
+                field.empty_label = "Keep it, or type a new one"
         site = self.fields["site"]
         assert isinstance(site, forms.ModelChoiceField)
         site.queryset = Site.objects.filter(tenant=tenant)
+
+    def ask_again(self) -> None:
+        """Say at secrets that were typed into a form which is shown again that they are lost."""
+        for part in ("token", "password"):
+            if self.data.get(part) and part not in self.errors:
+                self.add_error(part, ASK_AGAIN)
 
     def clean_labels(self) -> list[tuple[str, str]]:
         return parse_labels(self.cleaned_data["labels"])
@@ -64,15 +107,21 @@ class EnvironmentForm(forms.Form):
         if self.environment is None or self.is_credential_given(data):
             self.check_credential(data)
         if data.get("protocol") == "https":
-            missing = {"ca_bundle": "Paste the CA bundle.", "fingerprint": "Paste the fingerprint.", "insecure": "Say why."}
-            field = {"ca_bundle": "ca_bundle", "fingerprint": "fingerprint", "insecure": "insecure_reason"}.get(data.get("trust", ""))
+            missing = {
+                "ca_bundle": "Paste the certificates of its authority, as PEM text.",
+                "fingerprint": "Paste the fingerprint, or Check and pin the one that is shown.",
+                "insecure": "Say why its certificate is not checked.",
+            }
+            field = {"ca_bundle": "ca_bundle", "fingerprint": "fingerprint", "insecure": "insecure_reason"}.get(
+                data.get("trust", "")
+            )
             if field and not data.get(field):
                 self.add_error(field, missing[data["trust"]])
         return data
 
     def is_credential_given(self, data: dict[str, Any]) -> bool:
         """Was any part of a credential entered or picked?"""
-        return any(data.get(name) for part in ("token", "username", "password") for name in (part, f"{part}_secret"))
+        return any(data.get(name) for part in SECRET_PARTS for name in (part, f"{part}_secret"))
 
     def check_credential(self, data: dict[str, Any]) -> None:
         """Half a credential is refused here, beside its field."""
@@ -84,10 +133,14 @@ class EnvironmentForm(forms.Form):
             if not (data.get("password") or data.get("password_secret")):
                 self.add_error("password", "Type the password, or pick a stored one.")
 
+
 def initial_of(environment: Environment) -> dict[str, Any]:
     """What is known of an environment, without its credential's values."""
     manager, deployment = environment.sub_manager, environment.deployment
-    known = {name: getattr(manager, name) for name in ("protocol", "endpoint", "port", "trust", "ca_bundle", "fingerprint", "insecure_reason")}
+    known = {
+        name: getattr(manager, name)
+        for name in ("protocol", "endpoint", "port", "trust", "ca_bundle", "fingerprint", "insecure_reason")
+    }
     pairs = deployment.labels.order_by("key", "value")
     return known | {
         "name": deployment.display_name,
@@ -107,7 +160,7 @@ def parse_labels(text: str) -> list[tuple[str, str]]:
             continue
         key, sign, value = line.partition("=")
         if not sign or not key.strip() or not value.strip():
-            raise forms.ValidationError(f"“{line}” is not key=value.")
+            raise forms.ValidationError(f"“{line}” is not key=value. Write one label a line, as in env=prod.")
         pairs.append((key.strip(), value.strip()))
     return pairs
 
@@ -128,12 +181,3 @@ class SiteForm(forms.Form):
     latitude = forms.FloatField(required=False, min_value=-90, max_value=90, help_text="-90 to 90")
     longitude = forms.FloatField(required=False, min_value=-180, max_value=180, help_text="-180 to 180")
     time_zone = forms.CharField(required=False, max_length=64, help_text="As in Europe/London")
-
-
-STATES_WORST_FIRST = (
-    Environment.State.UNREACHABLE,
-    Environment.State.DEGRADED,
-    Environment.State.MAINTENANCE,
-    Environment.State.UNKNOWN,
-    Environment.State.READY,
-)

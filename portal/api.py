@@ -1,6 +1,6 @@
 """The router of /api/v1: each app lists its view sets in its `api.routes`."""
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import DefaultRouter
 
 import accounts.api
@@ -27,8 +27,8 @@ class Schema(SpectacularAPIView):
     needs = "installation.view"
 
 
-class Swagger(SpectacularSwaggerView):
-    """The schema as a page, from our own assets."""
+class Swagger(SpectacularSwaggerSplitView):
+    """The schema as a page, from our own assets; its script has an address of its own, as our policy allows no inline one."""
 
     needs = "installation.view"
 

@@ -1,4 +1,5 @@
 """What every page shows around its content: navigation, tenant, the rollout at work."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,8 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.models import User
-from accounts.roles import tenants_of
+from accounts.models import Tenant, User
+from accounts.roles import may, tenants_of
 from deployon.models import Rollout
 from runs.states import ACTIVE_RUN_STATES
 
@@ -28,24 +29,32 @@ GOVERN = (
     ("Admin", "settings", "admin:index", "admin"),
 )
 ADMIN_ONLY = {"tenants", "admin"}
+PLACES = {"users": "tenants"}  # pages that belong to an entry of another name
+OWN_LOOK = ("/admin/", "/api/")  # they have surroundings of their own
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Variables of templates/base.html; nothing is asked of the database for a visitor."""
-    tenant = getattr(request, "tenant", None)
+    """Variables of templates/base.html; nothing is asked of the database for a visitor, a fragment, or Django's admin."""
+    tenant: Tenant | None = getattr(request, "tenant", None)
     shown: dict[str, Any] = {"tenant": tenant, "csp_nonce": getattr(request, "csp_nonce", "")}
-    if not isinstance(request.user, User) or getattr(request, "htmx", False):
+    user = getattr(request, "user", None)
+    if not isinstance(user, User) or getattr(request, "htmx", False) or request.path.startswith(OWN_LOOK):
         return shown
-    place = request.path.strip("/").split("/")[0]
-    is_admin = request.user.is_sys_admin
+    place = PLACES.get(request.path.strip("/").split("/")[0], request.path.strip("/").split("/")[0])
+    is_admin = user.is_sys_admin
+    sees_audit = may(user, "audit.view", tenant)
     rollout = None
     if tenant is not None:
         at_work = Rollout.objects.filter(tenant=tenant, run__state__in=ACTIVE_RUN_STATES)
-        rollout = at_work.select_related("version__service").order_by("-id").first()
+        rollout = at_work.select_related("version__service").only("version__service__name").order_by("-id").first()
     return shown | {
         "navigation": [item(place, *row) for row in NAVIGATION],
-        "govern": [item(place, *row) for row in GOVERN if is_admin or row[3] not in ADMIN_ONLY],
-        "tenants": tenants_of(request.user),
+        "govern": [
+            item(place, *row)
+            for row in GOVERN
+            if is_admin or (row[3] not in ADMIN_ONLY and (sees_audit or row[3] != "audit"))
+        ],
+        "tenants": tenants_of(user),
         "installation": f"{settings.NODE_NAME}, {settings.DEPLOYON_MODE}",
         "running_rollout": rollout
         and {"url": reverse("rollout", args=[rollout.pk]), "title": f"R-{rollout.pk} {rollout.version.service.name}"},

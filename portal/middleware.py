@@ -1,4 +1,5 @@
 """Response headers that hold for every page."""
+
 from __future__ import annotations
 
 import secrets
@@ -16,12 +17,13 @@ class ContentSecurityPolicy:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.csp_nonce = secrets.token_urlsafe(12)  # type: ignore[attr-defined]
+        nonce = secrets.token_urlsafe(12)
+        request.csp_nonce = nonce  # type: ignore[attr-defined]
         response = self.respond(request)
         response.setdefault(
             "Content-Security-Policy",
             "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-            f"script-src 'self' 'nonce-{request.csp_nonce}'; object-src 'none'; base-uri 'self'; "  # type: ignore[attr-defined]
+            f"script-src 'self' 'nonce-{nonce}'; object-src 'none'; base-uri 'self'; "
             "frame-ancestors 'none'; form-action 'self'",
         )
         return response

@@ -16,3 +16,8 @@ urlpatterns = [
     path("api/v1/", include("portal.api")),
     path("api/v3.1/", include("orchestration.urls")),
 ]
+
+handler400 = "portal.error_pages.bad_request"
+handler403 = "portal.error_pages.forbidden"
+handler404 = "portal.error_pages.not_found"
+handler500 = "portal.error_pages.server_error"

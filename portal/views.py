@@ -1,47 +1,46 @@
 """Overview, and health for machines."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 
-from accounts.models import AuditEntry, Tenant, User
+from accounts.models import AuditEntry, Tenant
 from accounts.permissions import needs, public
+from accounts.requests import PersonRequest
 from accounts.roles import may
 from deployon.models import Rollout
+from inventory.choosing import STATES_WORST_FIRST
 from inventory.models import Environment
+from inventory.querysets import EnvironmentQuerySet
 from runs import reads
 from runs.states import ACTIVE_RUN_STATES, RunState
 
+LOOKED_AT = 500  # environments in trouble, before those with one cause become one line
 SHOWN = 8  # things that need somebody, before "and more"
-WORST_FIRST = (
-    Environment.State.UNREACHABLE,
-    Environment.State.DEGRADED,
-    Environment.State.MAINTENANCE,
-    Environment.State.UNKNOWN,
-    Environment.State.READY,
-)
 
 
 @needs("account.manage_own")
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: PersonRequest) -> HttpResponse:
     """What needs me now, what runs, the fleet in one strip."""
-    tenant = request.tenant  # type: ignore[attr-defined]
-    user = request.user
-    assert isinstance(user, User)
+    tenant, user = request.tenant, request.user
     if tenant is None or not may(user, "deployment.view", tenant):
         return render(request, "portal/overview.html", {"tenant": None})
     seen = Environment.objects.visible_to(user, tenant)
     counted = dict(seen.order_by().values_list("state").annotate(Count("pk")))
     sees_audit = may(user, "audit.view", tenant)
+    needed = failed_rollouts(tenant) + troubled(seen)
     shown = {
-        "needs": (failed_rollouts(tenant) + troubled(seen))[:SHOWN],
+        "needs": needed[:SHOWN],
+        "needs_more": len(needed[SHOWN:]),
+        "needs_total": len(needed),
         "running": running(tenant),
-        "counts": [(state, counted.get(state, 0)) for state in WORST_FIRST],
+        "counts": [(state, counted.get(state, 0)) for state in STATES_WORST_FIRST],
         "total": sum(counted.values()),
         "checked_at": seen.aggregate(latest=Max("last_probe_at"))["latest"],
         "changes": AuditEntry.objects.filter(chain=tenant.name)[:8] if sees_audit else [],
@@ -54,8 +53,14 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def failed_rollouts(tenant: Tenant) -> list[dict[str, Any]]:
     """The latest rollout of each service, where it failed."""
-    latest = Rollout.objects.filter(tenant=tenant).values("version__service").annotate(latest=Max("pk")).values("latest")
-    rows = Rollout.objects.filter(pk__in=latest, run__state=RunState.FAILED).select_related("version__service", "run")
+    latest = (
+        Rollout.objects.filter(tenant=tenant).values("version__service").annotate(latest=Max("pk")).values("latest")
+    )
+    rows = (
+        Rollout.objects.filter(pk__in=latest, run__state=RunState.FAILED)
+        .select_related("version__service", "run")
+        .defer("preview", "version__inputs_schema")
+    )
     found = []
     for rollout in rows.order_by("-pk")[:SHOWN]:
         assert rollout.run is not None
@@ -64,32 +69,57 @@ def failed_rollouts(tenant: Tenant) -> list[dict[str, Any]]:
         text = "; ".join(f"{cause['count']}: {cause['message']}" for cause in causes[:2]) or rollout.run.why
         title = f"R-{rollout.pk} {rollout.version} failed on {count} environment{'' if count == 1 else 's'}"
         url = reverse("rollout", args=[rollout.pk])
-        found.append({"look": "bad", "title": title, "text": text, "since": rollout.run.ended_at, "url": url, "act": f"Open R-{rollout.pk}"})
+        found.append(
+            {
+                "look": "bad",
+                "title": title,
+                "text": text,
+                "since": rollout.run.ended_at,
+                "url": url,
+                "act": f"Open R-{rollout.pk}",
+            }
+        )
     return found
 
 
-def troubled(seen: Any) -> list[dict[str, Any]]:
+def troubled(seen: EnvironmentQuerySet) -> list[dict[str, Any]]:
     """Environments that do not work, those with one cause at one site as one line. `seen`: what the person may see."""
-    rows = seen.filter(state__in=[Environment.State.UNREACHABLE, Environment.State.DEGRADED]).select_related("deployment__site")
+    rows = seen.filter(state__in=[Environment.State.UNREACHABLE, Environment.State.DEGRADED]).select_related(
+        "deployment__site"
+    )
     groups: dict[tuple[str, str, str], list[Environment]] = {}
-    for row in rows.order_by("-state", "state_since")[:500]:
+    for row in rows.order_by("-state", "state_since")[:LOOKED_AT]:
         site = row.deployment.site.name if row.deployment.site else ""
         groups.setdefault((row.state, site, row.why), []).append(row)
     found = []
     for (state, site, why), some in groups.items():
-        first = some[0]
-        word = Environment.State(state).label.lower()
-        is_one = len(some) == 1
-        title = f"{first} is {word}" if is_one else f"{len(some)} environments{f' at {site}' if site else ''} are {word}"
-        url = reverse("environment", args=[first.pk]) if is_one else f"{reverse('environments')}?state={state}"
-        look = "bad" if state == Environment.State.UNREACHABLE else "warn"
-        found.append({"look": look, "title": title, "text": why, "since": first.state_since, "url": url, "act": "See why"})
+        first, word, is_one = some[0], Environment.State(state).label.lower(), len(some) == 1
+        where = QueryDict(mutable=True)
+        where.update({"state": state, **({"site": site} if site else {})})
+        found.append(
+            {
+                "look": "bad" if state == Environment.State.UNREACHABLE else "warn",
+                "title": f"{first} is {word}"
+                if is_one
+                else f"{len(some)} environments{f' at {site}' if site else ''} are {word}",
+                "text": why,
+                "since": first.state_since,
+                "url": reverse("environment", args=[first.pk])
+                if is_one
+                else f"{reverse('environments')}?{where.urlencode()}",
+                "act": "See why",
+            }
+        )
     return sorted(found, key=lambda need: need["look"] != "bad")
 
 
 def running(tenant: Tenant) -> list[dict[str, Any]]:
     """Rollouts at work with their shares."""
-    rows = Rollout.objects.filter(tenant=tenant, run__state__in=ACTIVE_RUN_STATES).select_related("version__service", "run")
+    rows = (
+        Rollout.objects.filter(tenant=tenant, run__state__in=ACTIVE_RUN_STATES)
+        .select_related("version__service", "run")
+        .defer("preview", "version__inputs_schema")
+    )
     found = []
     for rollout in rows.order_by("-pk")[:5]:
         assert rollout.run is not None

@@ -1,4 +1,5 @@
 """Addresses of the run pages."""
+
 from django.urls import URLPattern, path, re_path
 
 from runs import views

@@ -13,7 +13,7 @@
     }
     const copy = event.target.closest("[data-copy]");
     if (copy) {
-      navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.setAttribute("aria-label", "Copied"); copy.classList.add("done"); });
+      navigator.clipboard.writeText(copy.dataset.copy).then(() => { copy.setAttribute("aria-label", "Copied"); copy.classList.add("done"); copy.title = "Copied"; });
     }
     const opener = event.target.closest("[data-dialog]");
     if (opener) {
@@ -24,6 +24,8 @@
     }
     if (event.target.closest("[data-cancel]")) event.target.closest("dialog").close();
     if (event.target.closest("[aria-disabled=true]")) event.preventDefault();
+    const time = event.target.closest("time[title]");
+    if (time && matchMedia("(hover: none)").matches) { [time.title, time.textContent] = [time.textContent, time.title]; }
   });
 
   document.addEventListener("change", (event) => {
@@ -32,29 +34,35 @@
     if (event.target.matches("[data-select-all]")) {
       document.querySelectorAll("input[name=selected]").forEach((box) => { box.checked = event.target.checked; });
     }
-    if (event.target.matches("[data-select-all], input[name=selected]")) countSelected();
+    if (event.target.matches("[data-all-of]") && event.target.checked) {
+      document.querySelectorAll("input[name=selected]").forEach((box) => { box.checked = true; });
+    }
+    if (event.target.matches("[data-select-all], [data-all-of], input[name=selected]")) countSelected();
   });
 
-  /* Parts of a form that only hold for one choice: <div data-part="token"> for <input data-shows value="token">. */
+  /* Parts of a form that only hold for one choice: <div data-part="token"> for <input data-shows value="token">; may be nested. */
   function showParts(control) {
     const group = control.closest("[data-choice]");
     if (!group) return;
-    const chosen = group.querySelector("[data-shows]:checked") || group.querySelector("select[data-shows]");
-    group.querySelectorAll("[data-part]").forEach((part) => {
-      part.hidden = !part.dataset.part.split(" ").includes(chosen ? chosen.value : "");
-    });
+    const own = (selector) => [...group.querySelectorAll(selector)].filter((part) => part.parentElement.closest("[data-choice]") === group);
+    const chosen = own("[data-shows]:checked")[0] || own("select[data-shows]")[0];
+    own("[data-part]").forEach((part) => { part.hidden = !part.dataset.part.split(" ").includes(chosen ? chosen.value : ""); });
   }
   document.querySelectorAll("[data-shows]").forEach((control) => showParts(control));
 
   function countSelected() {
     const boxes = [...document.querySelectorAll("input[name=selected]")];
     const chosen = boxes.filter((box) => box.checked).length;
+    const all = document.querySelector("[data-all-of]");
+    if (all && chosen < boxes.length) all.checked = false;
+    const shown = all && all.checked ? Number(all.dataset.allOf) : chosen;
     document.querySelectorAll("[data-selected]").forEach((part) => { part.hidden = chosen === 0; });
-    document.querySelectorAll("[data-count]").forEach((part) => { part.textContent = chosen; });
-    const all = document.querySelector("[data-select-all]");
-    if (all) { all.checked = chosen === boxes.length && chosen > 0; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+    document.querySelectorAll("[data-count]").forEach((part) => { part.textContent = shown.toLocaleString("en"); });
+    const head = document.querySelector("[data-select-all]");
+    if (head) { head.checked = chosen === boxes.length && chosen > 0; head.indeterminate = chosen > 0 && chosen < boxes.length; }
     boxes.forEach((box) => { const row = box.closest("tr"); if (row) row.setAttribute("aria-selected", box.checked ? "true" : "false"); });
   }
+  countSelected(); // the browser may have kept the ticks of an earlier visit
 
   document.addEventListener("keydown", (event) => {
     const typing = /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
@@ -62,7 +70,8 @@
       const search = document.getElementById("q");
       if (search) { event.preventDefault(); search.focus(); }
     }
-    if (event.key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; });
+    if (event.key === "Escape" && document.activeElement.id === "q") document.activeElement.blur();
+    if (event.key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { if (menu.contains(document.activeElement)) menu.querySelector("summary").focus(); menu.open = false; });
   });
   document.addEventListener("click", (event) => {
     document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });

@@ -1,7 +1,9 @@
 """Words, shapes and times of pages: one place, so that a state looks the same everywhere."""
+
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import Any
 
 from django import template
@@ -15,7 +17,7 @@ register = template.Library()
 # state -> class of the style sheet; the glyph has the same name but for these two
 LOOKS = {
     "ready": "ok", "deployed": "ok", "succeeded": "ok", "passed": "ok", "uploaded": "ok", "terminated": "ok", "good": "ok",
-    "active": "ok", "stays": "ok", "accepted": "ok",
+    "active": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
     "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
     "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
     "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
@@ -46,12 +48,14 @@ def word(state: str) -> str:
 
 
 @register.simple_tag
+@functools.cache
 def icon(name: str) -> SafeString:
     """A decorative icon."""
     return format_html('<svg class="i" aria-hidden="true"><use href="{}#i-{}"/></svg>', static("sprite.svg"), name)
 
 
 @register.simple_tag
+@functools.lru_cache(maxsize=500)
 def glyph(state: str, size: str = "", label: str = "") -> SafeString:
     """The silhouette of a state; `label` only where no word stands beside it."""
     kind = LOOKS.get(state, state)
@@ -67,7 +71,7 @@ def glyph(state: str, size: str = "", label: str = "") -> SafeString:
 @register.simple_tag
 def state(value: str, why: str = "", since: datetime.datetime | None = None) -> SafeString:
     """Glyph, word, since when, cause."""
-    moment = format_html("&nbsp;since {}", ago(since)) if since else SafeString("")
+    moment = format_html(" <span>since {}</span>", ago(since)) if since else SafeString("")
     cause = format_html('<span class="why" title="{}">{}</span>', why, why) if why else SafeString("")
     return format_html(
         '<span class="st {}">{}<b>{}</b>{}{}</span>', look(value), glyph(str(value)), word(value), moment, cause
@@ -84,7 +88,7 @@ def ago(moment: datetime.datetime | None) -> SafeString:
 
 
 def spoken(moment: datetime.datetime) -> str:
-    """"12 s ago", "in 3 h", "14 Feb 2027"."""
+    """ "12 s ago", "in 3 h", "14 Feb 2027"."""
     seconds = (timezone.now() - moment).total_seconds()
     if abs(seconds) >= 86400:
         return f"{moment.astimezone(datetime.UTC):%-d %b %Y}"
@@ -97,7 +101,7 @@ def spoken(moment: datetime.datetime) -> str:
 
 @register.filter
 def seconds_between(start: datetime.datetime | None, end: datetime.datetime | None) -> str:
-    """"12.3 s" or "3 min 4 s"; "" while nothing began."""
+    """ "12.3 s" or "3 min 4 s"; "" while nothing began."""
     if start is None:
         return ""
     total = ((end or timezone.now()) - start).total_seconds()
@@ -131,4 +135,4 @@ def query(context: dict[str, Any], **changes: Any) -> str:
         values.pop(key, None)
         if value not in (None, ""):
             values[key] = value
-    return "?" + values.urlencode()
+    return f"?{values.urlencode()}"

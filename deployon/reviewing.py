@@ -1,0 +1,133 @@
+"""Pages of a new rollout: look at the frozen plan, then start it by its digest."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from accounts.actors import actor_of
+from accounts.errors import Conflict
+from accounts.permissions import needs
+from accounts.requests import TenantRequest
+from deployon import previews, rollouts
+from deployon.estimates import estimate
+from deployon.forms import PaceForm
+from deployon.models import Preview, Rollout
+
+# (kind in the plan, sign, title, what it means)
+PARTS = (
+    ("create", "+", "Create", "It is not there yet"),
+    ("remove", "−", "Remove", "It is taken away"),
+    ("differs", "≠", "Differs", "Left alone, with the reason"),
+    ("stays", "=", "Left as is", "Nothing to do there"),
+    ("excluded", "⊘", "Excluded", "Left out, with the reason"),
+)
+ACTING = frozenset({"create", "remove"})
+OF_ACTION = {Rollout.Action.DEPLOY: "remove", Rollout.Action.UNINSTALL: "create"}  # the part that cannot occur
+
+
+def by_reason(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """[{"why", "rows"}] of a plan's rows, the most frequent reason first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["why"], []).append(row)
+    return [{"why": why, "rows": some} for why, some in sorted(groups.items(), key=lambda pair: -len(pair[1]))]
+
+
+def the_preview(request: TenantRequest, digest: str) -> Preview:
+    """A preview of the current tenant, or 404."""
+    rows = Preview.objects.select_related("version__service", "created_by")
+    return get_object_or_404(rows, tenant=request.tenant, digest=digest)
+
+
+@needs("rollout.start")
+def rollout_review(request: TenantRequest, digest: str) -> HttpResponse:
+    """The frozen plan: counts, reasons, one button that says what it will do."""
+    return show_review(request, the_preview(request, digest), request.GET)
+
+
+def show_review(request: TenantRequest, preview: Preview, asked: QueryDict, changed: str = "") -> HttpResponse:
+    """The review page; `changed` says why a start was refused."""
+    pace = PaceForm(asked)
+    if not pace.is_valid():
+        pace = PaceForm({})
+        pace.is_valid()
+    content, impossible = preview.content, OF_ACTION[Rollout.Action(preview.action)]
+    parts = [
+        {
+            "sign": sign,
+            "title": title,
+            "text": text,
+            "rows": content.get(kind, []),
+            "groups": by_reason(content.get(kind, [])),
+            "is_acting": kind in ACTING,
+        }
+        for kind, sign, title, text in PARTS
+        if kind != impossible
+    ]
+    acting = sum(len(content.get(kind, [])) for kind in ACTING)
+    query = QueryDict(mutable=True)
+    query.update({"again": preview.digest, **pace.as_query()})
+    shown = {
+        "preview": preview,
+        "version": preview.version,
+        "action": preview.action,
+        "inputs": preview.inputs,
+        "parts": parts,
+        "total": sum(len(part["rows"]) for part in parts),
+        "acting": acting,
+        "left": sum(len(content.get(kind, [])) for kind in ("differs", "stays", "excluded")),
+        "max_parallel": pace.cleaned_data["max_parallel"],
+        "failure_budget": pace.cleaned_data["failure_budget"],
+        "takes": estimate(preview.version.service_id, preview.action, acting, pace.cleaned_data["max_parallel"]),
+        "is_surveyed": bool(content.get("found")),
+        "key": uuid.uuid4(),
+        "back": f"{reverse('rollout-new')}?{query.urlencode()}",
+        "changed": changed,
+    }
+    return render(request, "deployon/review.html", shown, status=409 if changed else 200)
+
+
+@require_POST
+@needs("rollout.start")
+def rollout_start(request: TenantRequest) -> HttpResponse:
+    """Do what the digest names; when the world changed since, show the new plan instead."""
+    by, tenant, digest = actor_of(request), request.tenant, request.POST.get("digest", "")
+    form = PaceForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Nothing was started: {form.first_error()}")
+        return redirect(f"{reverse('rollout-new')}?again={digest}")
+    pace = rollouts.Pace(form.cleaned_data["max_parallel"], form.cleaned_data["failure_budget"])
+    key = rollouts.Key(request.POST.get("key") or str(uuid.uuid4()), digest)
+    try:
+        rollout = rollouts.start_rollout(by=by, tenant=tenant, digest=digest, pace=pace, key=key)
+    except Conflict as error:
+        fresh = look_again(request, the_preview(request, digest))
+        return show_review(request, fresh, request.POST, changed=str(error).removesuffix(" Preview again."))
+    except ValidationError as error:
+        messages.error(request, f"Nothing was started: {' '.join(error.messages)}")
+        return redirect("rollout-new")
+    return redirect("rollout", rollout.pk)
+
+
+def look_again(request: TenantRequest, old: Preview) -> Preview:
+    """The same question asked now."""
+    named = old.environments is not None
+    where = previews.Where(environments=old.environments) if named else previews.Where(rules=old.rules)
+    return previews.preview_rollout(
+        by=actor_of(request),
+        tenant=request.tenant,
+        version=old.version,
+        where=where,
+        inputs=old.inputs,
+        action=old.action,
+        survey=bool(old.content.get("found")),
+    )

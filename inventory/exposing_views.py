@@ -1,0 +1,118 @@
+"""Pages: add and change an environment, with the connection ladder beside the form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.actors import actor_of
+from accounts.errors import Conflict
+from accounts.forms import show_errors
+from accounts.permissions import needs
+from accounts.requests import TenantRequest
+from inventory import exposing, probing
+from inventory.forms import EnvironmentForm
+from inventory.models import Environment
+from inventory.views import RESERVED, tell_outcome, the_environment
+
+UNNEEDED = frozenset({"name", "site", "labels"})  # for a look at the connection
+
+
+@needs("environment.change")
+def environment_add(request: TenantRequest) -> HttpResponse:
+    """Expose a remote manager's tenant: saved and checked at once."""
+    form = EnvironmentForm(request.POST or None, tenant=request.tenant, user=request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            environment = exposing.expose(by=actor_of(request), tenant=request.tenant, **wanted_of(form))
+            tell_outcome(request, environment)
+            return redirect("environment", environment.pk)
+        except (ValidationError, Conflict) as error:
+            show_errors(form, error)
+    return show_form(request, form)
+
+
+def wanted_of(form: EnvironmentForm) -> dict[str, Any]:
+    """What the form holds in the words of inventory.exposing; parts of the method that was not chosen are left out."""
+    data = dict(form.cleaned_data)
+    parts = ("token",) if data.pop("method") == "token" else ("username", "password")
+    for part in ("token", "username", "password"):
+        value, stored = data.pop(part), data.pop(f"{part}_secret")
+        if part in parts:
+            data[f"{part}_secret" if stored else part] = stored or value
+    if data["protocol"] == "http":  # nothing is verified there, and the ladder says so
+        data["trust"] = "system"
+    return data
+
+
+@needs("environment.change")
+def environment_change(request: TenantRequest, environment_id: int) -> HttpResponse:
+    """Change what is known of an environment; a credential left empty stays."""
+    environment = the_environment(request, environment_id)
+    form = EnvironmentForm(request.POST or None, tenant=request.tenant, user=request.user, environment=environment)
+    if request.method == "POST" and form.is_valid():
+        try:
+            wanted = wanted_of(form)
+            rows = environment.deployment.labels.filter(key__startswith=RESERVED)
+            wanted["labels"] = [(label.key, label.value) for label in rows] + wanted["labels"]
+            wanted |= {"display_name": wanted.pop("name"), "is_site_given": True}
+            exposing.update_environment(by=actor_of(request), environment=environment, **wanted)
+            environment.refresh_from_db()
+            tell_outcome(request, environment)
+            return redirect("environment", environment.pk)
+        except (ValidationError, Conflict) as error:
+            show_errors(form, error)
+    return show_form(request, form, environment)
+
+
+def show_form(request: TenantRequest, form: EnvironmentForm, environment: Environment | None = None) -> HttpResponse:
+    """The add and the change page; secrets that were typed are asked for again, as they are never sent back."""
+    if form.errors:
+        form.ask_again()
+    shown = {"form": form, "environment": environment, "has_secrets": form.has_stored_secrets}
+    return render(request, "inventory/environment_add.html", shown, status=400 if form.errors else 200)
+
+
+@require_POST
+@needs("environment.change")
+def environment_check(request: TenantRequest) -> HttpResponse:
+    """Fragment: the ladder for what the form holds; saves nothing."""
+    known = request.POST.get("environment", "")
+    environment = the_environment(request, int(known)) if known.isdigit() else None
+    form = EnvironmentForm(request.POST, tenant=request.tenant, user=request.user, environment=environment)
+    form.is_valid()  # name, site and labels may still be missing: they are not needed for a look
+    if set(form.errors) - UNNEEDED:
+        return show_ladder(request, problems=problems_of(form))
+    wanted = {name: value for name, value in wanted_of(form).items() if name not in UNNEEDED}
+    try:
+        found = exposing.check_connection(
+            by=actor_of(request), tenant=request.tenant, environment=environment, **wanted
+        )
+    except (ValidationError, Conflict) as error:
+        show_errors(form, error)
+        return show_ladder(request, problems=problems_of(form))
+    rungs = probing.as_json(found)
+    for rung in rungs:
+        if rung["key"] == "tls":
+            rung["fingerprint"] = found.fingerprint
+    return show_ladder(request, rungs=rungs, is_ready=found.is_ready, pinned=wanted.get("fingerprint", ""))
+
+
+def show_ladder(request: TenantRequest, **shown: Any) -> HttpResponse:
+    """The card beside the form."""
+    return render(request, "inventory/ladder.html", shown | {"may_pin": True, "is_fragment": True})
+
+
+def problems_of(form: EnvironmentForm) -> list[str]:
+    """What is missing or wrong in the form, a line a field."""
+    lines = []
+    for name, errors in form.errors.items():
+        if name in UNNEEDED:
+            continue
+        label = form.fields[name].label or name.replace("_", " ").capitalize() if name in form.fields else ""
+        lines.append(f"{label}: {errors[0]}" if label else str(errors[0]))
+    return lines

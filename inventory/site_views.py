@@ -1,0 +1,64 @@
+"""Pages: sites, the places where environments stand."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.actors import actor_of
+from accounts.errors import Conflict
+from accounts.forms import show_errors
+from accounts.permissions import needs
+from accounts.requests import TenantRequest
+from accounts.roles import may
+from inventory import sites
+from inventory.forms import SiteForm
+from inventory.models import Site
+
+PER_PAGE = 50
+FIELDS = ("name", "latitude", "longitude", "time_zone")
+
+
+@needs("site.view", POST="site.change")
+def site_list(request: TenantRequest, site_id: int | None = None) -> HttpResponse:
+    """Sites; make one, or change the named one."""
+    tenant = request.tenant
+    changing = get_object_or_404(Site, pk=site_id, tenant=tenant) if site_id else None
+    initial = {name: getattr(changing, name) for name in FIELDS} if changing else None
+    form = SiteForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            if changing:
+                sites.update_site(by=actor_of(request), site=changing, **form.cleaned_data)
+            else:
+                sites.create_site(by=actor_of(request), tenant=tenant, **form.cleaned_data)
+            messages.success(request, f"Site {form.cleaned_data['name']} is saved.")
+            return redirect("sites")
+        except (ValidationError, Conflict) as error:
+            show_errors(form, error)
+    rows = Site.objects.filter(tenant=tenant).annotate(environments=Count("deployments__environment")).order_by("name")
+    shown = {
+        "form": form,
+        "changing": changing,
+        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "may_change": may(request.user, "site.change", tenant),
+    }
+    return render(request, "inventory/sites.html", shown, status=400 if form.errors else 200)
+
+
+@require_POST
+@needs("site.change")
+def site_delete(request: TenantRequest, site_id: int) -> HttpResponse:
+    """Remove a place; environments there lose their site."""
+    site = get_object_or_404(Site, pk=site_id, tenant=request.tenant)
+    try:
+        sites.delete_site(by=actor_of(request), site=site)
+        messages.success(request, f"Site {site.name} is deleted.")
+    except Conflict as error:
+        messages.error(request, str(error))
+    return redirect("sites")
