@@ -56,7 +56,8 @@ class ManagerDouble:
         self._answers: dict[str, Answers] = {}
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="manager-double", daemon=True)
-        self._server: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
+        self._context = certificate.server_context() if certificate else None
         self.open: set[asyncio.Transport] = set()
         self.add_account(Account("admin", "admin-password", {"default_tenant": "user"}, "sys_admin", "ctok-admin-0"))
         self.add_account(Account("alice", "alice-password", {"acme": "user"}, "default", "ctok-alice-0123456789"))
@@ -81,15 +82,25 @@ class ManagerDouble:
         self.loop.close()
 
     async def _start(self) -> None:
-        context = self.certificate.server_context() if self.certificate else None
-        self._server = await self.loop.create_server(
-            lambda: Wire(self), "127.0.0.1", self.port, ssl=context, backlog=2048
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._listen(self.port)
+
+    async def _listen(self, port: int) -> int:
+        server = await self.loop.create_server(lambda: Wire(self), "127.0.0.1", port, ssl=self._context, backlog=2048)
+        self._servers.append(server)
+        found: int = server.sockets[0].getsockname()[1]
+        return found
+
+    def listen_more(self, count: int) -> list[int]:
+        """Answer on that many ports more, for targets that differ by address, too."""
+
+        async def listen() -> list[int]:
+            return [await self._listen(0) for _ in range(count)]
+
+        return asyncio.run_coroutine_threadsafe(listen(), self.loop).result(60)
 
     async def _stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for transport in list(self.open):
             transport.abort()
         await asyncio.sleep(0)
