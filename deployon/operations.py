@@ -132,7 +132,9 @@ class ReadBack(TargetStep):
         return f"Read back what {self.what} offers on {self.where}"
 
     def check(self, context: Context) -> bool | Later:
-        return bool(context.memory.get("done")) or self.work.placement.state == Placement.State.DEPLOYED
+        if context.memory.get("done"):
+            return True
+        return Work.of(self.target, context.run_id).placement.state == Placement.State.DEPLOYED
 
     def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet:
         work.deployed(driver.read_back(client, work.order.deployment_id))

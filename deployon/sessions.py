@@ -1,4 +1,4 @@
-"""Connections to environments, kept a few seconds between the steps of one target, so that a step pays for no new handshake."""
+"""Connections to environments, kept a short while between the steps of one target, so that a step pays for no new handshake."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from inventory.connections import client_for
 from inventory.connectors.manager import ManagerClient
 from inventory.models import Environment
 
-IDLE_SECONDS = 5.0
-OLDEST_SECONDS = 30.0  # a client is rebuilt after that, so that a replaced credential or address counts
+IDLE_SECONDS = 20.0
+OLDEST_SECONDS = 60.0  # a client is rebuilt after that, so that a replaced credential or address counts
 MAX_IDLE = 256  # each holds a socket
 
 

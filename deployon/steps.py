@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -56,20 +55,16 @@ class TargetStep(Operation):
     def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
         """What is kept of it."""
 
-    @functools.cached_property
-    def work(self) -> Work:
-        """Its rows, read once a look: the engine rebuilds an operation for each."""
-        return Work.load(self.target)
-
     def check(self, context: Context) -> bool | Later:
         if context.memory.get("done"):
             return True
-        if not self.is_known(self.work):
+        work = Work.of(self.target, context.run_id)
+        if not self.is_known(work):
             return False
-        return self._meet(context, self.work, self.look)
+        return self._meet(context, work, self.look)
 
-    def apply(self, context: Context) -> Later | None:
-        return self._meet(context, self.work, self._act)
+    def apply(self, context: Context) -> None | Later:
+        return self._meet(context, Work.of(self.target, context.run_id), self._act)
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
         """Do `action` over a connection; blips become Later, everything else a failure with its kind as cause."""
@@ -149,7 +144,7 @@ class TargetStep(Operation):
     def cancel(self, context: Context) -> Later | None:
         """Tell the sub-manager to end what it runs for us, follow that to its end, and report what it said."""
         memory = context.memory
-        work = self.work
+        work = Work.of(self.target, context.run_id)
         since = memory.setdefault("cancel_since", time.time())
         try:
             with session(work.environment) as client:

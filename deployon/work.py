@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,9 @@ from runs.operations import OperationError
 
 IN_PROGRESS = "in_progress"  # what lists of v3.1 say of an execution that has not ended
 _ALL = tuple(Placement.State)
+KEPT_SECONDS = 20.0
+_KEPT: OrderedDict[tuple[int, int], tuple[float, Work]] = OrderedDict()
+_LOCK = threading.Lock()
 _UNUSED = ("rollout__preview", "rollout__rules", "rollout__version__inputs_schema", "rollout__version__capabilities")
 
 
@@ -55,6 +61,29 @@ class Work:
         rollout: Rollout = target.rollout
         order = order_for(rollout.version, rollout.inputs, target.environment, f"R-{target.run_id}")
         return cls(target, target.placement, order)
+
+    @classmethod
+    def of(cls, target_id: int, run_id: int) -> Work:
+        """The same, kept for a short while: the steps of one target follow each other in one process.
+
+        What another process wrote meanwhile is not seen; the driver looks at the sub-manager itself where that matters.
+        """
+        now = time.monotonic()
+        with _LOCK:
+            while _KEPT and next(iter(_KEPT.values()))[0] < now:
+                _KEPT.popitem(last=False)
+            found = _KEPT.get((target_id, run_id))
+        if found is not None:
+            return found[1]
+        work = cls.load(target_id)
+        with _LOCK:
+            _KEPT[target_id, run_id] = (now + KEPT_SECONDS, work)
+        return work
+
+    def drop(self) -> None:
+        """Read it again the next time."""
+        with _LOCK:
+            _KEPT.pop((self.target.pk, self.target.run_id or 0), None)
 
     def begin(self, state: str) -> None:
         """Work starts there: deploying or removing."""
@@ -100,7 +129,7 @@ class Work:
             deployment_status=status.GOOD if is_good else status.REQUIRES_ATTENTION,
             latest_execution_status="completed",
         )
-        refresh_states(self.placement.deployment)
+        self._settled()
 
     def removed(self) -> None:
         """It is gone from there, and so are its rows here; targets keep telling of it."""
@@ -108,14 +137,19 @@ class Work:
         with transaction.atomic():
             self.placement.delete()
             deployment.delete()
-            refresh_states(self.environment.deployment)
+            self._settled()
 
     def failed(self, why: str, *, differs: bool = False) -> None:
         """It did not come about; or something else is there."""
         state = Placement.State.DIFFERS if differs else Placement.State.FAILED
         self.placement.move(state, only_from=_ALL, why=why[:512], updated_at=timezone.now())
         self._deployment(deployment_status=Deployment.DeploymentStatus.REQUIRES_ATTENTION, latest_execution_status="failed")
-        refresh_states(self.placement.deployment)
+        self._settled()
+
+    def _settled(self) -> None:
+        """It has no children of its own: what changes with it begins at its environment."""
+        refresh_states(self.environment.deployment)
+        self.drop()
 
     def _deployment(self, **changes: Any) -> None:
         row = self.placement.deployment
@@ -130,3 +164,9 @@ class Work:
 def archive_bytes(digest: str) -> bytes:
     """The content of an archive; safe to keep, for the digest names the content."""
     return bytes(Archive.objects.values_list("content", flat=True).get(pk=digest))
+
+
+def forget() -> None:
+    """Keep nothing."""
+    with _LOCK:
+        _KEPT.clear()

@@ -4,9 +4,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import Case, Count, IntegerField, Max, Q, Sum, Value, When
 
-from inventory.models import Deployment, Environment
+from inventory.label_rules import ENVIRONMENT_TYPE, TYPE_KEY
+from inventory.models import Deployment, Environment, Label
 
 Status = Deployment.DeploymentStatus
 SEVERITY = {Status.GOOD: 1, Status.IN_PROGRESS: 2, Status.REQUIRES_ATTENTION: 3}
@@ -66,31 +66,21 @@ def _refresh(pk: int) -> tuple[Deployment, bool]:
 
 
 def _add_up_children(row: Deployment) -> None:
-    is_service, is_environment = Q(is_environment=False), Q(is_environment=True)
-    found = (
-        Deployment.objects.filter(parent=row)
-        .with_type()
-        .aggregate(
-            services=Count("pk", filter=is_service),
-            environments=Count("pk", filter=is_environment),
-            services_worst=Max(_severity("deployment_status"), filter=is_service),
-            environments_worst=Max(_severity("deployment_status"), filter=is_environment),
-            below_services_worst=Max(_severity("sub_services_status")),
-            below_environments_worst=Max(_severity("sub_environments_status")),
-            below_services=Sum("sub_services_count"),
-            below_environments=Sum("sub_environments_count"),
-        )
+    """In Python, over plain rows: building the aggregate in SQL costs ten times what an environment's few children do."""
+    children = Deployment.objects.filter(parent=row).values_list(
+        "pk", "deployment_status", "sub_services_status", "sub_environments_status", "sub_services_count", "sub_environments_count"
     )
-    row.sub_services_count = found["services"] + (found["below_services"] or 0)
-    row.sub_environments_count = found["environments"] + (found["below_environments"] or 0)
-    row.sub_services_status = _worse(found["services_worst"], found["below_services_worst"])
-    row.sub_environments_status = _worse(found["environments_worst"], found["below_environments_worst"])
-
-
-def _severity(field: str) -> Case:
-    cases = [When(**{field: status.value}, then=Value(severity)) for status, severity in SEVERITY.items()]
-    return Case(*cases, default=Value(0), output_field=IntegerField())
-
-
-def _worse(*severities: int | None) -> str | None:
-    return _BY_SEVERITY.get(max(severity or 0 for severity in severities))
+    of_environments = Label.objects.filter(deployment__parent=row, key=TYPE_KEY, value=ENVIRONMENT_TYPE)
+    environments = set(of_environments.values_list("deployment_id", flat=True))
+    services_count = environments_count = 0
+    services: set[str | None] = set()
+    below: set[str | None] = set()
+    for pk, status, services_status, environments_status, sub_services, sub_environments in children:
+        is_environment = pk in environments
+        (below if is_environment else services).add(status)
+        services.add(services_status)
+        below.add(environments_status)
+        services_count += sub_services + (not is_environment)
+        environments_count += sub_environments + is_environment
+    row.sub_services_count, row.sub_environments_count = services_count, environments_count
+    row.sub_services_status, row.sub_environments_status = worst(services), worst(below)

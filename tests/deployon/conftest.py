@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployon import operations, sessions
+from deployon import operations, sessions, work
 from inventory.doubles import ManagerDouble
 from tests.runs.drive import drive as drive_runs
 
@@ -19,6 +19,7 @@ def double(settings) -> Iterator[ManagerDouble]:
     with ManagerDouble() as running:
         yield running
     sessions.forget()
+    work.forget()
     operations._JUST_MADE.clear()
 
 
