@@ -52,6 +52,11 @@ if USES_SQLITE:
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {})
+    # A process that hangs in a transaction loses it, so that others can go on with its work; nobody waits long for a lock.
+    DATABASES["default"]["OPTIONS"].setdefault(
+        "options",
+        f"-c idle_in_transaction_session_timeout={env.int('DATABASE_IDLE_MILLISECONDS', default=15000)} -c lock_timeout=5000",
+    )
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL", default=24),

@@ -41,11 +41,11 @@ def nobody(step: Step) -> UUID | None:
 class Book:
     """Some runs, locked, with their open steps; what is changed here is written when the book closes."""
 
-    def __init__(self, run_ids: Collection[int], adopt: Adopt) -> None:
+    def __init__(self, run_ids: Collection[int], adopt: Adopt, skip_locked: bool) -> None:
         self.now = timezone.now()
         self.adopt = adopt
         # NO KEY: events that name a locked run as theirs must not wait for it.
-        rows = Run.objects.select_for_update(no_key=True).filter(pk__in=run_ids).order_by("pk")
+        rows = Run.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__in=run_ids).order_by("pk")
         self.runs: dict[int, Run] = {run.pk: run for run in rows}
         self.steps: dict[int, list[Step]] = {pk: [] for pk in self.runs}
         open_steps = Step.objects.filter(run_id__in=list(self.runs), state__in=OPEN_STEP_STATES)
@@ -187,10 +187,10 @@ class Book:
 
 
 @contextmanager
-def opened(run_ids: Collection[int], adopt: Adopt = nobody) -> Iterator[Book]:
-    """A book over these runs in one transaction."""
+def opened(run_ids: Collection[int], adopt: Adopt = nobody, *, skip_locked: bool = False) -> Iterator[Book]:
+    """A book over these runs in one transaction; with `skip_locked` without those that somebody else has open just now."""
     with transaction.atomic():
-        book = Book(run_ids, adopt)
+        book = Book(run_ids, adopt, skip_locked)
         yield book
         book.close()
 

@@ -83,12 +83,13 @@ def advance(parent: Run) -> None:
     advance_with(parent.pk, nobody)
 
 
-def advance_with(parent_id: int, adopt: Adopt) -> list[Book]:
+def advance_with(parent_id: int, adopt: Adopt, *, skip_locked: bool = False) -> list[Book]:
+    """The same, and the books of the children that were released."""
     books: list[Book] = []
     while True:
         with transaction.atomic():
-            parent = Run.objects.select_for_update(no_key=True).get(pk=parent_id)
-            if parent.state in FINAL_RUN_STATES or parent.state == RunState.HELD:
+            parent = Run.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk=parent_id).first()
+            if parent is None or parent.state in FINAL_RUN_STATES or parent.state == RunState.HELD:
                 return books
             book = advance_once(parent, adopt)
         if book is not None:
@@ -205,7 +206,7 @@ def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
 def advance_all() -> None:
     """For the sweeper: parents whose process died between the end of a child and what follows, and locks left free."""
     for parent in Run.objects.filter(plan=None, parent=None, state__in=ACTIVE_RUN_STATES).order_by("pk"):
-        advance(parent)
+        advance_with(parent.pk, nobody, skip_locked=True)
     taken = Run.objects.filter(lock=OuterRef("lock"), state__in=ACTIVE_RUN_STATES)
     held: Sequence[str] = list(
         Run.objects.filter(state=RunState.HELD, parent=None).filter(~Exists(taken)).values_list("lock", flat=True)[:100]

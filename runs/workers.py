@@ -43,13 +43,16 @@ def living() -> set[uuid.UUID]:
 
 
 def hand_on(steps: Iterable[Step]) -> int:
-    """Give steps that were caught at work to whoever comes; the number of those that still were as given."""
+    """Give steps that were caught at work to whoever comes; the number of those that still were as given.
+
+    A run that is locked, perhaps by the process that hangs, is left for the next time.
+    """
     by_run: dict[int, dict[int, int]] = {}
     for step in steps:
         by_run.setdefault(step.run_id, {})[step.pk] = step.attempt
     handed = 0
     for run_id, caught in by_run.items():
-        with opened([run_id]) as book:
+        with opened([run_id], skip_locked=True) as book:
             for step in book.steps.get(run_id, []):
                 if step.state == StepState.RUNNING and caught.get(step.pk) == step.attempt:
                     book.hand_on(step, CAUGHT)
