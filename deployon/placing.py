@@ -14,8 +14,8 @@ from inventory.label_rules import PARENT_KEY, TYPE_KEY
 from inventory.models import Deployment, Environment, Label
 
 _BATCH = 500
-LABEL_SERVICE, LABEL_VERSION, LABEL_DIGEST = "portal-service", "portal-version", "portal-digest"
-_OURS = (TYPE_KEY, PARENT_KEY, LABEL_SERVICE, LABEL_VERSION, LABEL_DIGEST)
+LABEL_SERVICE, LABEL_VERSION = "portal-service", "portal-version"
+_OURS = (TYPE_KEY, PARENT_KEY, LABEL_SERVICE, LABEL_VERSION)
 
 
 def ensure_placements(*, by: Actor, rollout: Rollout, environments: Iterable[Environment]) -> dict[int, Placement]:
@@ -87,7 +87,7 @@ def _want(placements: list[Placement], version: ServiceVersion | None, inputs: d
 
 
 def _label(by: Actor, version: ServiceVersion, environments: dict[int, Environment]) -> None:
-    """Replace our labels of these deployments (id -> environment): what kind of thing, whose child, which content."""
+    """Replace our labels of these deployments (id -> environment): what kind of thing, whose child, which version."""
     keys = list(environments)
     for start in range(0, len(keys), _BATCH):
         Label.objects.filter(deployment__in=keys[start : start + _BATCH], key__in=_OURS).delete()
@@ -100,7 +100,6 @@ def _label(by: Actor, version: ServiceVersion, environments: dict[int, Environme
                 (PARENT_KEY, environment.deployment.wire_id),
                 (LABEL_SERVICE, version.service.name),
                 (LABEL_VERSION, str(version.number)),
-                (LABEL_DIGEST, version.digest),
             )
         ),
         batch_size=_BATCH,

@@ -18,10 +18,9 @@ from deployon.placing import create_targets, ensure_placements
 from deployon.verdicts import changes
 from inventory.models import Environment
 from runs import engine
+from runs.ledger import update_rows
 from runs.models import Run
 from runs.states import FINAL_RUN_STATES, RunState
-
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def _begin(by: Actor, rollout: Rollout, targets: list[Target], names: dict[int, 
     for target, child in zip(targets, children, strict=True):
         target.run = child
         target.attempts += 1
-    Target.objects.bulk_update(targets, ["run", "attempts"], batch_size=_BATCH)
+    update_rows(Target, targets, ["run", "attempts"])
     rollout.run = parent
     rollout.save(update_fields=["run"])
     engine.advance(parent)
