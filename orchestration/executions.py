@@ -200,7 +200,7 @@ def check_environment_is_made(local: LocalDeployment) -> None:
 def check_is_available(local: LocalDeployment, name: str, workflow: dict[str, Any]) -> None:
     """Refused where the workflow's own rules do not allow it in the present state of the instances."""
     found = list(NodeInstance.objects.filter(local=local).values_list("state", flat=True))
-    if not is_available(workflow, found, node_types_of(local.plan or {})):
+    if not is_available(name, workflow, found, node_types_of(local.plan or {})):
         raise Refused(400, "unavailable_workflow_error", f"Workflow not available: {name}")
 
 

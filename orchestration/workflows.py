@@ -8,6 +8,7 @@ from typing import Any
 from orchestration.errors import Refused
 
 ACTIVE = "started"
+BUILT_IN = "cloudify.plugins.workflows."
 NOT_LIVE = ("uninitialized", "deleted")
 TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "float": (float, int), "string": (str,), "boolean": (bool,)}
 
@@ -20,9 +21,18 @@ def activity_of(states: Sequence[str]) -> set[str]:
     return {"all" if active == len(states) else "partial" if active else "none"}
 
 
-def is_available(workflow: dict[str, Any], states: Sequence[str], node_types: set[str]) -> bool:
+def rules_of(name: str, workflow: dict[str, Any]) -> dict[str, Any] | None:
+    """The rules that a workflow declares; the built-in ones have theirs also where the types file is too old to say so."""
+    declared: dict[str, Any] | None = workflow.get("availability_rules")
+    is_built_in = str(workflow.get("operation") or "").startswith(BUILT_IN)
+    if declared is not None or not is_built_in or name == "execute_operation":
+        return declared
+    return {"node_instances_active": ["none", "partial"] if name in ("install", "start") else ["all", "partial"]}
+
+
+def is_available(name: str, workflow: dict[str, Any], states: Sequence[str], node_types: set[str]) -> bool:
     """May it be started, by its own rules, with the instances in these states?"""
-    rules = workflow.get("availability_rules") or {}
+    rules = rules_of(name, workflow) or {}
     if rules.get("available") is False:
         return False
     wanted = rules.get("node_instances_active")
@@ -47,8 +57,8 @@ def listed_workflows(plan: dict[str, Any], states: Sequence[str]) -> list[dict[s
             "plugin": workflow.get("plugin"),
             "operation": workflow.get("operation"),
             "is_cascading": bool(workflow.get("is_cascading")),
-            "is_available": is_available(workflow, states, types),
-            "availability_rules": workflow.get("availability_rules"),
+            "is_available": is_available(name, workflow, states, types),
+            "availability_rules": rules_of(name, workflow),
         }
         for name, workflow in (plan.get("workflows") or {}).items()
     ]
