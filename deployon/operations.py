@@ -87,6 +87,7 @@ class EnsureDeployment(TargetStep):
             actual_digest=work.version.content_digest,
             actual_inputs_hash=work.order.inputs_hash,
         )
+        work.save()
         if done.is_new:
             _JUST_MADE.add(self.target)
 

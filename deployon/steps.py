@@ -63,7 +63,7 @@ class TargetStep(Operation):
             return False
         return self._meet(context, work, self.look)
 
-    def apply(self, context: Context) -> None | Later:
+    def apply(self, context: Context) -> Later | None:
         return self._meet(context, Work.of(self.target, context.run_id), self._act)
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
@@ -112,8 +112,10 @@ class TargetStep(Operation):
         memory, seen = context.memory, [look.finished, look.total, look.status]
         if not look.execution_id or memory.get("seen") == seen:
             return
-        memory["seen"], memory["looks"] = seen, 0  # it moves: look again soon
         work.note_execution(look)
+        if memory.get("seen") is not None:  # one that has ended by the second look is told by its end
+            work.save()
+        memory["seen"], memory["looks"] = seen, 0  # it moves: look again soon
         if time.time() - memory.get("told_at", 0.0) >= PROGRESS_GAP_SECONDS:
             memory["told_at"] = time.time()
             context.say(look.why, kind="progress", finished=look.finished, total=look.total)

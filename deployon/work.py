@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
@@ -34,6 +34,7 @@ class Work:
     target: Target
     placement: Placement
     order: Order
+    _news: dict[str, dict[str, Any]] = field(default_factory=dict)  # learnt and not written yet, by model
 
     @property
     def environment(self) -> Environment:
@@ -89,47 +90,50 @@ class Work:
         """Work starts there: deploying or removing."""
         if self.placement.state == state:
             return
-        self.placement.move(state, only_from=_ALL, why="", updated_at=timezone.now())
-        workflow = "uninstall" if state == Placement.State.REMOVING else "install"
-        self._deployment(
+        self._learn(
+            self.placement.deployment,
             deployment_status=Deployment.DeploymentStatus.IN_PROGRESS,
             latest_execution_status=IN_PROGRESS,
-            latest_execution_workflow=workflow,
+            latest_execution_workflow="uninstall" if state == Placement.State.REMOVING else "install",
             latest_execution_finished=0,
             latest_execution_total=0,
         )
+        self._move(state)
 
     def note(self, **changes: Any) -> None:
-        """Keep what we learnt of the remote side: ids, digest, hash; writes only what is new."""
-        new = {name: value for name, value in changes.items() if getattr(self.placement, name) != value}
-        if new:
-            Placement.objects.filter(pk=self.placement.pk).update(**new, updated_at=timezone.now())
-            for name, value in new.items():
-                setattr(self.placement, name, value)
+        """What we learnt of the remote side: ids, digest, hash. Written with the next change; lost with a crash, it is looked up."""
+        self._learn(self.placement, **changes)
 
     def note_execution(self, look: NotYet) -> None:
-        """Copy the progress of the remote execution to the row that lists show."""
-        self.note(remote_execution=look.execution_id)
-        self._deployment(
+        """The progress of the remote execution, for the row that lists show; as `note`."""
+        self._learn(self.placement, remote_execution=look.execution_id)
+        self._learn(
+            self.placement.deployment,
             latest_execution=look.execution_id[:36],
             latest_execution_total=look.total,
             latest_execution_finished=look.finished,
         )
 
+    def save(self) -> None:
+        """Write what was noted."""
+        with transaction.atomic():
+            for row in (self.placement, self.placement.deployment):
+                if new := self._news.pop(row._meta.label, None):
+                    type(row).objects.filter(pk=row.pk).update(**new, updated_at=timezone.now())
+
     def deployed(self, outcome: Outcome) -> None:
         """It is installed there; `outcome` is what it offers and how the sub-manager sees it."""
         is_good = outcome.deployment_status in ("", "good")
         why = "" if is_good else f"The sub-manager says {outcome.deployment_status} of it; look at it there."
-        self.placement.move(
-            Placement.State.DEPLOYED, only_from=_ALL, why=why, capabilities=dict(outcome.capabilities), updated_at=timezone.now()
-        )
         status = Deployment.DeploymentStatus
-        self._deployment(
+        self._learn(self.placement, capabilities=dict(outcome.capabilities))
+        self._learn(
+            self.placement.deployment,
             installation_status=Deployment.InstallationStatus.ACTIVE,
             deployment_status=status.GOOD if is_good else status.REQUIRES_ATTENTION,
             latest_execution_status="completed",
         )
-        self._settled()
+        self._settle(Placement.State.DEPLOYED, why)
 
     def removed(self) -> None:
         """It is gone from there, and so are its rows here; targets keep telling of it."""
@@ -137,25 +141,32 @@ class Work:
         with transaction.atomic():
             self.placement.delete()
             deployment.delete()
-            self._settled()
+            refresh_states(self.environment.deployment)
+        self.drop()
 
     def failed(self, why: str, *, differs: bool = False) -> None:
         """It did not come about; or something else is there."""
-        state = Placement.State.DIFFERS if differs else Placement.State.FAILED
-        self.placement.move(state, only_from=_ALL, why=why[:512], updated_at=timezone.now())
-        self._deployment(deployment_status=Deployment.DeploymentStatus.REQUIRES_ATTENTION, latest_execution_status="failed")
-        self._settled()
+        attention = Deployment.DeploymentStatus.REQUIRES_ATTENTION
+        self._learn(self.placement.deployment, deployment_status=attention, latest_execution_status="failed")
+        self._settle(Placement.State.DIFFERS if differs else Placement.State.FAILED, why[:512])
 
-    def _settled(self) -> None:
-        """It has no children of its own: what changes with it begins at its environment."""
-        refresh_states(self.environment.deployment)
+    def _settle(self, state: str, why: str) -> None:
+        """A placement has no children of its own: what changes with it begins at its environment."""
+        with transaction.atomic():
+            self._move(state, why)
+            refresh_states(self.environment.deployment)
         self.drop()
 
-    def _deployment(self, **changes: Any) -> None:
-        row = self.placement.deployment
+    def _move(self, state: str, why: str = "") -> None:
+        with transaction.atomic():
+            new = self._news.pop(self.placement._meta.label, {})
+            self.placement.move(state, only_from=_ALL, **new, why=why, updated_at=timezone.now())
+            self.save()
+
+    def _learn(self, row: Placement | Deployment, **changes: Any) -> None:
         new = {name: value for name, value in changes.items() if getattr(row, name) != value}
         if new:
-            Deployment.objects.filter(pk=row.pk).update(**new, updated_at=timezone.now())
+            self._news.setdefault(row._meta.label, {}).update(new)
             for name, value in new.items():
                 setattr(row, name, value)
 
