@@ -55,6 +55,11 @@ def rewrap(secret_id: UUID, ciphertext: bytes, key_id: str) -> tuple[bytes, str]
     return FORMAT + wrapped + ciphertext[1 + _NONCE + _WRAPPED :], newest
 
 
+def keys_are_given() -> bool:
+    """Whether the keys come from the setting, the same for every host, and not from this host's file."""
+    return bool(settings.VAULT_KEYS)
+
+
 def newest_key_id() -> str:
     """The id of the key that new values are sealed with."""
     return next(iter(_keys()))
@@ -67,7 +72,7 @@ def known_key_ids() -> list[str]:
 
 def add_key_to_file() -> str:
     """Put a fresh key first in DATA_DIR/vault.keys and return its id; processes at work notice by themselves."""
-    if settings.VAULT_KEYS:
+    if keys_are_given():
         raise ImproperlyConfigured("The keys come from VAULT_KEYS: put a new key first in that setting and restart every process.")
     _keys()  # makes the file when there is none
     lines = [_new_key(), *_file().read_text().split()]
@@ -95,7 +100,7 @@ def _unwrap(secret_id: UUID, ciphertext: bytes, key_id: str) -> bytes:
     if vault_key is None:
         raise VaultError(
             f"Secret {secret_id} was sealed with vault key {key_id}, which is not at hand. "
-            f"Add that key to {'VAULT_KEYS' if settings.VAULT_KEYS else _file()}, or replace the secret's value."
+            f"Add that key to {'VAULT_KEYS' if keys_are_given() else _file()}, or replace the secret's value."
         )
     if ciphertext[:1] != FORMAT:
         raise VaultError(f"Secret {secret_id} has a format that this version does not know. Replace its value.")

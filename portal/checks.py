@@ -15,6 +15,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts import vault
+
 MODES = ("central", "sub-manager", "member")
 
 
@@ -75,7 +77,7 @@ def check_member() -> list[checks.CheckMessage]:
                 hint,
             )
         )
-    if not settings.VAULT_KEYS:
+    if not vault.keys_are_given():
         hint = "Make one with `openssl rand -base64 32` and set VAULT_KEYS for every process; where secrets are stored already, use the lines of DATA_DIR/vault.keys."
         found.append(
             fault(

@@ -68,3 +68,8 @@ def test_a_session_of_the_api_is_held_to_the_csrf_token(alice):
     strict.force_login(alice)
     reply = strict.post("/api/v1/tokens/", {}, content_type="application/json")
     assert reply.status_code == 403 and "CSRF" in reply.json()["detail"]
+
+
+def test_the_admins_own_password_page_leads_to_ours_which_is_audited(client, admin):
+    client.force_login(admin)
+    assert client.get("/admin/password_change/")["Location"] == "/password/"
