@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.http import QueryDict
 
-from deployon.inputs import from_text
+from deployon.inputs import effective_inputs, from_text
 from deployon.models import ServiceVersion
 
 # (attribute, words) that environments are filtered by besides labels
@@ -125,6 +125,16 @@ class InputsForm(forms.Form):
         self.schema = schema
         for name, facts in schema.items():
             self.fields[f"input:{name}"] = field_of(name, facts)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        try:
+            effective_inputs(self.schema, self.values())
+        except forms.ValidationError as error:
+            for name, words in error.message_dict.items():
+                if f"input:{name}" not in self.errors:
+                    self.add_error(f"input:{name}", words)
+        return data
 
     def values(self) -> dict[str, Any]:
         """{input: value} of what was typed; a field left empty is not given, so its default holds."""

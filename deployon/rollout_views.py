@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from typing import Any
@@ -37,6 +38,8 @@ LEGEND = (
     ("paused", "paused", "paused", ""),
     ("waiting to start", "held", "held pending", ""),
 )
+MOST_CAUSES = 20
+VARYING = re.compile(r"https?://\S+|\b\S*\d\S*")  # addresses, names and ids differ where the cause is the same
 SETTLED = frozenset({"succeeded", "stays", "skipped", "differs", "failed", "cancelled"})
 SAID = {
     "pause": "Pausing: what runs finishes first, nothing new starts.",
@@ -119,14 +122,25 @@ def the_rollout(request: TenantRequest, rollout_id: int) -> Rollout:
 
 
 def why_of(run: Run | None) -> dict[str, Any]:
-    """Variables of deployon/why.html."""
-    return {"run": run, "why": run_reads.why_waiting(run) if run and run.state not in FINAL_RUN_STATES else ""}
+    """Variables of deployon/why.html: how many wait, and what the first of them waits for."""
+    if run is None or run.state in FINAL_RUN_STATES:
+        return {"run": run, "why": "", "waiting": 0}
+    held = run.children.filter(state__in=[RunState.HELD, RunState.PENDING])
+    first = held.select_related("parent").order_by("position").first()
+    why = run_reads.why_waiting(first) if first and run.state != RunState.PAUSED else run_reads.why_waiting(run)
+    return {"run": run, "why": why, "waiting": held.count() if first else 0}
 
 
 def causes_of(rollout: Rollout) -> dict[str, Any]:
-    """Variables of deployon/causes.html."""
-    causes = reads.failures_by_cause(rollout)
-    return {"causes": causes, "failed": sum(cause["count"] for cause in causes), "is_final": is_final(rollout.run)}
+    """Variables of deployon/causes.html: failures in groups of one cause and one wording, but for addresses and names."""
+    failed = Run.objects.filter(targets__rollout=rollout, state=RunState.FAILED).order_by("pk")
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for run_id, cause, why in failed.values_list("pk", "cause", "why"):
+        first = {"cause": cause or "failed", "message": why, "count": 0, "example": run_id}
+        groups.setdefault((cause, VARYING.sub("", why)), first)["count"] += 1
+    causes = sorted(groups.values(), key=lambda group: -group["count"])
+    count = sum(cause["count"] for cause in causes)
+    return {"causes": causes[:MOST_CAUSES], "kinds": len(causes), "failed": count, "is_final": is_final(rollout.run)}
 
 
 def is_final(run: Run | None) -> bool:

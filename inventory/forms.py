@@ -18,14 +18,19 @@ class EnvironmentForm(forms.Form):
     """One remote manager's tenant: endpoint, protocol, port, tenant, trust, credential, site, labels."""
 
     name = forms.CharField(max_length=200, help_text="Unique here. Letters, digits, - . _")
-    protocol = forms.ChoiceField(choices=SubManager.Protocol, initial="https", widget=forms.RadioSelect(attrs={"data-shows": ""}))
+    protocol = forms.ChoiceField(
+        choices=SubManager.Protocol, initial="https", widget=forms.RadioSelect(attrs={"data-shows": ""})
+    )
     endpoint = forms.CharField(label="Endpoint", max_length=253, help_text="Host name or address, without https://")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=443)
     remote_tenant = forms.CharField(
         label="Tenant", max_length=256, initial=Tenant.DEFAULT, help_text="The tenant on that manager"
     )
     trust = forms.ChoiceField(
-        choices=SubManager.Trust, initial="system", widget=forms.RadioSelect(attrs={"data-shows": ""})
+        label="Trust its certificate by",
+        choices=SubManager.Trust,
+        initial="system",
+        widget=forms.RadioSelect(attrs={"data-shows": ""}),
     )
     ca_bundle = forms.CharField(
         label="CA bundle",
@@ -44,7 +49,7 @@ class EnvironmentForm(forms.Form):
         choices=Credential.Kind, initial="token", widget=forms.RadioSelect(attrs={"data-shows": ""})
     )
     token_secret = forms.ModelChoiceField(
-        label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+        label="Stored token", required=False, queryset=Secret.objects.none(), empty_label="Type a new one"
     )
     token = forms.CharField(
         label="Token",
@@ -53,13 +58,13 @@ class EnvironmentForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
     )
     username_secret = forms.ModelChoiceField(
-        label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+        label="Stored user", required=False, queryset=Secret.objects.none(), empty_label="Type a new one"
     )
     username = forms.CharField(
         label="User", required=False, max_length=256, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     password_secret = forms.ModelChoiceField(
-        label="Stored password", required=False, queryset=Secret.objects.none(), empty_label="New, typed below"
+        label="Stored password", required=False, queryset=Secret.objects.none(), empty_label="Type a new one"
     )
     password = forms.CharField(
         label="Password",

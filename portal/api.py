@@ -18,7 +18,8 @@ class Router(DefaultRouter):
 router = Router()
 for app in (accounts.api, runs.api, inventory.api, deployon.api):
     for prefix, viewset, basename in app.routes:
-        router.register(prefix, viewset, basename=basename)
+        # Names of their own: an address of the API must never be taken for the page of the same name.
+        router.register(prefix, viewset, basename=f"api-{basename.removeprefix('api-')}")
 
 
 class Schema(SpectacularAPIView):

@@ -78,17 +78,20 @@ def tail_of(run: Run | None) -> dict[str, Any]:
 
 
 def stages_of(run: Run) -> list[dict[str, Any]]:
-    """[{"title", "lanes": [{"title", "steps": [Step]}]}] as planned, with the steps' present states."""
-    if run.plan is None:
-        return []
-    steps: dict[tuple[int, int], list[Step]] = {}
+    """[{"title", "lanes": [{"title", "steps": [Step]}]}] with the steps' present states; a run of many has no plan of its own."""
+    steps: dict[int, dict[int, list[Step]]] = {}
     for step in run.steps.all():
-        steps.setdefault((step.stage, step.lane), []).append(step)
+        steps.setdefault(step.stage, {}).setdefault(step.lane, []).append(step)
+    if run.plan is None:
+        return [
+            {"title": "Steps", "lanes": [{"title": "", "steps": some} for some in lanes.values()]}
+            for lanes in steps.values()
+        ]
     return [
         {
             "title": stage["title"],
             "lanes": [
-                {"title": lane["title"], "steps": steps.get((stage_at, lane_at), [])}
+                {"title": lane["title"], "steps": steps.get(stage_at, {}).get(lane_at, [])}
                 for lane_at, lane in enumerate(stage["lanes"])
             ],
         }

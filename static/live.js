@@ -64,7 +64,7 @@
       recent.push([event.id, Date.parse(event.at)]);
       apply(event);
     }
-    if (message.events) moveCursor();
+    if (message.events) { moveCursor(); drawLines(); }
     // The cursor of a snapshot is the server's own: what lies before it is still on its way to us.
     if (message.type === "progress" || message.type === "snapshot") headline(message);
     draw();
@@ -236,10 +236,17 @@
   let isHeld = false;
   let heldBack = [];
 
+  const LINES = 300; // that the tail holds
+  let fresh = []; // [event, state] of lines that are not drawn yet
+
   function line(event, state) {
     if (listed.has(event.id)) return;
     listed.add(event.id);
     if (isHeld) { heldBack.push([event, state]); hold.querySelector("span").textContent = `${heldBack.length} new`; return; }
+    fresh.push([event, state]);
+  }
+
+  function lineOf(event, state) {
     const item = document.createElement("li");
     item.dataset.kind = state;
     item.dataset.id = event.id;
@@ -249,8 +256,17 @@
     time.textContent = event.at.slice(11, 19);
     name.textContent = name.title = names[event.run] || (event.run === top && Object.keys(names).length ? "all" : "");
     text.textContent = text.title = event.message;
-    tail.prepend(item);
-    while (tail.children.length > 300) tail.lastChild.remove();
+    return item;
+  }
+
+  /* Once a message, in one go: lines that would push each other out are not made at all. */
+  function drawLines() {
+    if (!fresh.length) return;
+    const made = document.createDocumentFragment();
+    fresh.slice(-LINES).forEach(([event, state]) => made.prepend(lineOf(event, state)));
+    fresh = [];
+    tail.prepend(made);
+    while (tail.children.length > LINES) tail.lastChild.remove();
     const none = $("tail-none");
     if (none) none.remove();
   }
@@ -262,6 +278,7 @@
     const waiting = heldBack;
     heldBack = [];
     waiting.forEach(([event, state]) => { listed.delete(event.id); line(event, state); });
+    drawLines();
   };
   only.onchange = () => [...tail.children].forEach((item) => {
     item.hidden = only.checked && item.dataset.kind !== "failed" && item.dataset.kind !== "warning";

@@ -69,22 +69,36 @@ def glyph(state: str, size: str = "", label: str = "") -> SafeString:
 
 
 @register.simple_tag
-def state(value: str, why: str = "", since: datetime.datetime | None = None) -> SafeString:
-    """Glyph, word, since when, cause."""
-    moment = format_html(" <span>since {}</span>", ago(since)) if since else SafeString("")
-    cause = format_html('<span class="why" title="{}">{}</span>', why, why) if why else SafeString("")
-    return format_html(
-        '<span class="st {}">{}<b>{}</b>{}{}</span>', look(value), glyph(str(value)), word(value), moment, cause
+def state(value: str, why: str = "", moment: datetime.datetime | None = None) -> SafeString:
+    """Glyph, word, since when, cause; what is healthy stays quiet."""
+    kind = look(value)
+    since = (
+        format_html(" <span>since {}{}</span>", since_when(moment), ":" if why else "")
+        if moment and kind != "ok"
+        else ""
     )
+    cause = format_html(' <span class="why" title="{}">{}</span>', why, why) if why else ""
+    return format_html('<span class="st {}">{}<b>{}</b>{}{}</span>', kind, glyph(str(value)), word(value), since, cause)
+
+
+@register.filter
+def since_when(moment: datetime.datetime) -> SafeString:
+    """ "09:12" within a day, else the date; the absolute UTC behind it."""
+    is_recent = abs((timezone.now() - moment).total_seconds()) < 86400
+    text = f"{moment.astimezone(datetime.UTC):%H:%M}" if is_recent else spoken(moment)
+    return in_time(moment, text)
+
+
+def in_time(moment: datetime.datetime, text: str) -> SafeString:
+    """A time as text, with the absolute UTC behind it."""
+    absolute = moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), absolute, text)
 
 
 @register.filter
 def ago(moment: datetime.datetime | None) -> SafeString:
     """Relative time with the absolute UTC behind it; past one day the date itself."""
-    if moment is None:
-        return SafeString("")
-    absolute = moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), absolute, spoken(moment))
+    return in_time(moment, spoken(moment)) if moment else SafeString("")
 
 
 def spoken(moment: datetime.datetime) -> str:
