@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.permissions import public
+from orchestration.wire.installation import Version as WireVersion
 from portal import views
 
 urlpatterns = [
@@ -18,6 +19,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("portal.api")),
     path("api/v3.1/", include("orchestration.urls")),
+    path("api/version", WireVersion.as_view()),  # the Python client asks for it there
 ]
 
 handler400 = "portal.error_pages.bad_request"

@@ -46,7 +46,8 @@ def read_upload(request: Request) -> Upload:
     given: dict[str, Any] = dict(request.query_params.items())
     content, file_name = b"", ""
     if is_form:
-        given.update(read_params(request._request.POST.get("params") or request.FILES.get("params")))
+        form: Any = request.data
+        given.update(read_params(form.get("params")))
         file = request.FILES.get("blueprint_archive")
         if file is not None:
             check_size(file.size or 0)

@@ -60,7 +60,7 @@ capabilities:
 )
 CREATE = """#!/bin/bash
 ctx logger info "creating ${word}"
-sleep ${delay}
+sleep $((delay / 2))
 if [ "${fail}" = True ] || [ "${fail}" = true ]; then echo boom >&2; exit 3; fi
 ctx instance runtime-properties answer "${word}-1795319299"
 """
