@@ -64,7 +64,7 @@
       recent.push([event.id, Date.parse(event.at)]);
       apply(event);
     }
-    if (message.events) { moveCursor(); drawLines(); }
+    if (message.events) moveCursor();
     // The cursor of a snapshot is the server's own: what lies before it is still on its way to us.
     if (message.type === "progress" || message.type === "snapshot") headline(message);
     draw();
@@ -174,7 +174,7 @@
   function draw() {
     if (isDue) return;
     isDue = true;
-    requestAnimationFrame(() => { isDue = false; count(); });
+    requestAnimationFrame(() => { isDue = false; drawLines(); count(); });
   }
 
   function count() {
@@ -244,6 +244,7 @@
     listed.add(event.id);
     if (isHeld) { heldBack.push([event, state]); hold.querySelector("span").textContent = `${heldBack.length} new`; return; }
     fresh.push([event, state]);
+    if (fresh.length > 2 * LINES) fresh = fresh.slice(-LINES); // nothing is drawn while the page is in the background
   }
 
   function lineOf(event, state) {
@@ -259,7 +260,7 @@
     return item;
   }
 
-  /* Once a message, in one go: lines that would push each other out are not made at all. */
+  /* Once a frame, in one go: lines that would push each other out are not made at all. */
   function drawLines() {
     if (!fresh.length) return;
     const made = document.createDocumentFragment();
