@@ -1,0 +1,195 @@
+"""Pages of environments and sites."""
+
+from __future__ import annotations
+
+import pytest
+
+from inventory.models import Environment, Label, Site
+from tests.inventory import factories as inventory
+
+pytestmark = pytest.mark.django_db
+
+
+def form(double, **more):
+    """What the add page sends."""
+    return {
+        "name": "edge-1", "protocol": "http", "endpoint": "127.0.0.1", "port": double.port, "remote_tenant": "acme",
+        "trust": "system", "method": "token", "token": "ctok-alice-0123456789", "labels": "env=prod",
+    } | more  # fmt: skip
+
+
+def test_an_environment_is_added_and_checked_at_once(signed_in, alice, double):
+    reply = signed_in(alice).post("/environments/add/", form(double), follow=True)
+    assert "edge-1 is ready" in reply.text
+    assert Environment.objects.get().state == Environment.State.READY
+
+
+def test_wrong_input_keeps_what_was_typed_but_not_the_secret(signed_in, alice, double):
+    reply = signed_in(alice).post("/environments/add/", form(double, port="99999", labels="nonsense"))
+    assert reply.status_code == 400
+    assert "“nonsense” is not key=value" in reply.text and 'value="edge-1"' in reply.text
+    assert "ctok-alice" not in reply.text and "never sent back" in reply.text
+    assert not Environment.objects.exists()
+
+
+def test_a_name_in_use_is_told_in_the_form(signed_in, alice, double, acme):
+    inventory.environment(acme, "edge-1")
+    reply = signed_in(alice).post("/environments/add/", form(double))
+    assert reply.status_code == 400 and "exists already in tenant acme" in reply.text
+
+
+def test_an_environment_that_cannot_be_reached_is_saved_with_its_cause(signed_in, alice, double):
+    reply = signed_in(alice).post("/environments/add/", form(double, port="9"), follow=True)
+    assert "edge-1 is unreachable" in reply.text and "What to do:" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "user in acme"),
+        ({"name": ""}, "user in acme"),
+        ({"port": "9"}, "refuses connections"),
+        ({"token": "ctok-nosuch0000-0"}, "does not know this token"),
+        ({"remote_tenant": "nosuch"}, "What to do:"),
+        ({"method": "password", "username": "bob", "password": "bob-password"}, "What to do:"),
+        ({"endpoint": "no-such-host.invalid"}, "What to do:"),
+        ({"token": ""}, "Paste a token of that manager"),
+        ({"endpoint": "169.254.169.254", "port": "80"}, "What to do:"),
+    ],
+)
+def test_check_shows_the_ladder_for_what_the_form_holds(signed_in, alice, double, change, words):
+    reply = signed_in(alice).post("/environments/check/", form(double, **change))
+    assert reply.status_code == 200 and words in reply.text
+    assert not Environment.objects.exists()
+
+
+def test_check_offers_the_certificate_that_was_shown(signed_in, alice, settings):
+    from inventory.doubles import ManagerDouble
+
+    settings.ENDPOINT_NETWORKS = ["127.0.0.1/32"]
+    with ManagerDouble.secure() as secure:
+        client = signed_in(alice)
+        reply = client.post("/environments/check/", form(secure, protocol="https")).text
+        pin = reply.split('data-pin="')[1].split('"')[0]
+        assert len(pin) == 95
+        pinned = form(secure, protocol="https", trust="fingerprint", fingerprint=pin)
+        assert "user in acme" in client.post("/environments/check/", pinned).text
+
+
+def test_change_keeps_the_credential_that_is_not_entered_again(signed_in, alice, double):
+    client = signed_in(alice)
+    client.post("/environments/add/", form(double))
+    environment = Environment.objects.get()
+    assert "ctok-alice" not in client.get(f"/environments/{environment.pk}/change/").text
+    changed = form(double, name="edge-one", token="", environment=environment.pk)
+    assert "user in acme" in client.post("/environments/check/", changed).text
+    reply = client.post(f"/environments/{environment.pk}/change/", changed, follow=True)
+    assert "edge-one is ready" in reply.text
+
+
+def test_labels_are_replaced_and_a_wrong_line_stays_in_the_field(signed_in, alice, acme):
+    environment = inventory.environment(acme, labels=[("env", "lab")])
+    client, address = signed_in(alice), f"/environments/{environment.pk}/labels/"
+    assert client.post(address, {"labels": "env=prod\nring=1"}).status_code == 302
+    shown = set(Label.objects.filter(deployment=environment.deployment).values_list("key", "value"))
+    assert {("env", "prod"), ("ring", "1"), ("csys-obj-type", "environment")} == shown
+    reply = client.post(address, {"labels": "what is this"})
+    assert reply.status_code == 400 and "what is this</textarea>" in reply.text
+
+
+def test_an_environment_with_a_service_is_not_removed(signed_in, alice, acme):
+    from deployon.models import Placement
+    from tests.samples import sample
+
+    placement = sample(Placement, acme)
+    reply = signed_in(alice).post(f"/environments/{placement.environment_id}/remove/", follow=True)
+    assert "is in use by" in reply.text
+    assert Environment.objects.filter(pk=placement.environment_id).exists()
+
+
+def test_an_environment_is_removed(signed_in, alice, acme):
+    environment = inventory.environment(acme, "gone")
+    reply = signed_in(alice).post(f"/environments/{environment.pk}/remove/", follow=True)
+    assert "gone is removed from here. Nothing was changed at the manager." in reply.text
+
+
+def test_another_tenants_environment_is_not_there(signed_in, charlie, acme):
+    environment = inventory.environment(acme)
+    client = signed_in(charlie)
+    for path in ("", "change/"):
+        assert client.get(f"/environments/{environment.pk}/{path}").status_code == 404
+    for path in ("probe/", "labels/", "remove/"):
+        assert client.post(f"/environments/{environment.pk}/{path}").status_code == 404
+
+
+def test_a_viewer_has_no_buttons_that_act(signed_in, bob, acme):
+    environment = inventory.environment(acme)
+    page = signed_in(bob).get(f"/environments/{environment.pk}/").text
+    for word in ("Check now", "Remove", "Save labels", "/change/"):
+        assert word not in page
+    listing = signed_in(bob).get("/environments/").text
+    for word in ("Add environment", "Deploy to", 'name="selected"'):
+        assert word not in listing
+
+
+def test_the_list_filters_and_says_which_kind_of_empty_it_is(signed_in, alice, acme):
+    client = signed_in(alice)
+    assert "No environments yet" in client.get("/environments/").text
+    inventory.environment(
+        acme, "alpha", [("env", "prod")], state="ready", deployment={"site": inventory.site(acme, "London")}
+    )
+    inventory.environment(acme, "beta", [("env", "lab")], state="unreachable")
+    assert names(client, "label=env%3Dprod") == {"alpha"}
+    assert names(client, "label=env") == {"alpha", "beta"}
+    assert names(client, "site=London") == {"alpha"}
+    assert names(client, "q=BET") == {"beta"}
+    assert names(client, "state=unreachable") == {"beta"}
+    page = client.get("/environments/?label=env%3Dnosuch").text
+    assert "No environment matches" in page and "Remove filter env=nosuch" in page
+    assert "There is no saved filter nosuch" in client.get("/environments/?filter=nosuch").text
+
+
+def names(client, query):
+    return {str(row) for row in client.get(f"/environments/?{query}").context["page"]}
+
+
+def test_the_worst_come_first_and_a_thousand_are_paged(signed_in, alice, acme):
+    from inventory.models import SubManager
+
+    manager, credential = SubManager.objects.create(tenant=acme, endpoint="10.0.0.1"), inventory.credential(acme)
+    for number in range(120):
+        inventory.environment(acme, f"e{number:04d}", state="ready", sub_manager=manager, credential=credential)
+    inventory.environment(acme, "z-last", state="unreachable")
+    page = signed_in(alice).get("/environments/")
+    assert str(page.context["page"][0]) == "z-last" and "1–50 of 121" in page.text
+
+
+def test_bulk_check_takes_the_selected_or_all_that_match(signed_in, alice, acme):
+    first, second = inventory.environment(acme, "one"), inventory.environment(acme, "two")
+    client = signed_in(alice)
+    reply = client.post("/environments/probe/", {"selected": [first.pk], "what": "probe"}, follow=True)
+    assert "Checking 1 environment." in reply.text and "Check one" in reply.text
+    reply = client.post("/environments/probe/?q=t", {"all": "1", "what": "probe"}, follow=True)
+    assert "Check two" in reply.text and "Check one" not in reply.text
+    assert "select the environments first" in client.post("/environments/probe/", {"what": "probe"}, follow=True).text
+    reply = client.post("/environments/probe/", {"selected": [first.pk, second.pk], "what": "rollout"})
+    assert reply["Location"] == f"/rollouts/new/?environments={first.pk},{second.pk}"
+
+
+def test_a_site_is_made_changed_and_deleted(signed_in, alice, acme):
+    client = signed_in(alice)
+    place = {"name": "London", "latitude": "51.5", "longitude": "-0.1", "time_zone": "Europe/London"}
+    client.post("/sites/", place)
+    site = Site.objects.get(tenant=acme)
+    client.post(f"/sites/{site.pk}/", place | {"name": "London-2"})
+    assert "London-2" in client.get("/sites/").text
+    wrong = client.post("/sites/", place | {"latitude": "91"})
+    assert wrong.status_code == 400 and 'value="91"' in wrong.text
+    client.post(f"/sites/{site.pk}/delete/")
+    assert "No sites yet" in client.get("/sites/").text
+
+
+def test_sites_of_others_are_not_there(signed_in, charlie, acme):
+    site = inventory.site(acme)
+    assert signed_in(charlie).get(f"/sites/{site.pk}/").status_code == 404
+    assert signed_in(charlie).post(f"/sites/{site.pk}/delete/").status_code == 404
