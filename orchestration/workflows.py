@@ -36,7 +36,9 @@ def is_available(name: str, workflow: dict[str, Any], states: Sequence[str], nod
     if rules.get("available") is False:
         return False
     wanted = rules.get("node_instances_active")
-    if wanted and not activity_of(states) & set(wanted):
+    # What is half installed can be uninstalled, where genuine managers want force.
+    is_cleaning_up = name == "uninstall" and any(state not in NOT_LIVE for state in states)
+    if wanted and not is_cleaning_up and not activity_of(states) & set(wanted):
         return False
     required = rules.get("node_types_required")
     return not required or bool(set(required) & node_types)

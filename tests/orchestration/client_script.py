@@ -110,7 +110,7 @@ def stop(client, seen):
     client.executions.cancel(execution["id"], kill=True)
     seen["cancel"] = ended(client, execution["id"])["status"]
     for name in ("one", "two"):
-        seen["uninstall " + name] = ended(client, client.executions.start(name, "uninstall", force=name == "two")["id"])["status"]
+        seen["uninstall " + name] = ended(client, client.executions.start(name, "uninstall")["id"])["status"]
         client.deployments.delete(name)
         until(lambda name=name: refusal(client.deployments.get, name), lambda code: code == [404, "not_found_error"])
     client.blueprints.delete("script")
