@@ -138,6 +138,7 @@ class PostgresLayer(MemoryLayer):
         self._sender: psycopg.Connection[Any] | None = None
         self._listener: threading.Thread | None = None
         self._is_listening = threading.Event()
+        self._is_closed = threading.Event()
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection as Django would make it, with autocommit."""
@@ -195,18 +196,26 @@ class PostgresLayer(MemoryLayer):
             await asyncio.sleep(0.02)
 
     def distribute(self) -> None:
-        """Hand notifications to the readers of this process, for as long as it lives."""
-        pause = threading.Event()
-        while True:
+        """Hand notifications to the readers of this process, until the layer is closed."""
+        while not self._is_closed.is_set():
             try:
                 with self.connect() as listening:
                     listening.execute(f"LISTEN {PG_CHANNEL}")
                     self._is_listening.set()
-                    for notification in listening.notifies():
-                        self.hand_out(json.loads(notification.payload))
+                    while not self._is_closed.is_set():
+                        for notification in listening.notifies(timeout=1):
+                            self.hand_out(json.loads(notification.payload))
             except psycopg.Error as error:
                 logger.warning("The connection that carries nudges was lost and is made anew: %s", error)
-            pause.wait(1)
+                self._is_closed.wait(1)
+
+    def close(self) -> None:
+        """Listen and send no more."""
+        self._is_closed.set()
+        with self._sending:
+            if self._sender is not None:
+                self._sender.close()
+                self._sender = None
 
     def hand_out(self, envelope: Message) -> None:
         if "group" in envelope:

@@ -185,7 +185,9 @@ def tell(parent: Run, state: RunState, why: str) -> None:
 def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
     """Nothing is at work and nothing more will start."""
     cancelled, failed = counts.get(RunState.CANCELLED, 0), counts.get(RunState.FAILED, 0)
-    cancelled += cancel_held(parent.children.all(), "Not started: the failure budget was used up." if is_over_budget else "Not started.")
+    if counts.get(RunState.HELD):
+        words = "Not started: the failure budget was used up." if is_over_budget else f"Not started. {parent.request}"
+        cancelled += cancel_held(parent.children.all(), words)
     total = sum(counts.values())
     if parent.is_cancel_requested:
         state, why = RunState.CANCELLED, f"{parent.request} {counts.get(RunState.SUCCEEDED, 0)} of {total} had succeeded."
@@ -205,7 +207,9 @@ def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
 
 def advance_all() -> None:
     """For the sweeper: parents whose process died between the end of a child and what follows, and locks left free."""
-    for parent in Run.objects.filter(plan=None, parent=None, state__in=ACTIVE_RUN_STATES).order_by("pk"):
+    # One without children may still be in the making: its maker advances it.
+    made = Exists(Run.objects.filter(parent=OuterRef("pk")))
+    for parent in Run.objects.filter(made, plan=None, parent=None, state__in=ACTIVE_RUN_STATES).order_by("pk"):
         advance_with(parent.pk, nobody, skip_locked=True)
     taken = Run.objects.filter(lock=OuterRef("lock"), state__in=ACTIVE_RUN_STATES)
     held: Sequence[str] = list(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 
 from tests.conftest_cast import acme, admin, alice, bob, charlie, other  # noqa: F401  (fixtures)
 from tests.services import chromium, postgres, rabbitmq
@@ -72,6 +73,15 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., PortalProcess]]:
     yield start
     for process in started:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, and at the end no connection of the channel layer that would keep it from being dropped."""
+    yield
+    close = getattr(get_channel_layer(), "close", None)
+    if close is not None:
+        close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ open_session()
 _DATA_DIR = session_folder() / "data" / os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["DATA_DIR"] = str(_DATA_DIR)
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_DATA_DIR}/deployon.sqlite3")
-os.environ["BROKER_URL"] = "memory://"
+os.environ["BROKER_URL"] = "memory://localhost/"
 os.environ["CHANNEL_LAYER"] = ""
 os.environ["PUBLIC_URL"] = "http://127.0.0.1:8000"
 

@@ -10,8 +10,9 @@ from collections import Counter
 
 
 def start(count, seconds, kind="file", max_parallel="0"):
-    from accounts.models import Tenant
     from django.db import transaction
+
+    from accounts.models import Tenant
     from runs import engine
     from tests.runs.crossing import Elsewhere, SlowTouch, Touch
 

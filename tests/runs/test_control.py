@@ -1,7 +1,5 @@
 """Pause, resume, cancel, and the audit trail of who asked."""
 
-import threading
-
 import pytest
 
 from accounts.errors import Conflict
@@ -17,6 +15,7 @@ from tests.runs.factories import (
     PointOfNoReturn,
     Remote,
     Thing,
+    finish,
     plan_of,
     start,
     start_family,
@@ -55,21 +54,24 @@ def test_a_waiting_step_is_cancelled_where_it_runs(by_alice):
 
 
 def test_a_cancel_that_takes_time_there_is_waited_for(by_alice):
-    run = start(Remote("a", 60, stop_seconds=0.1))
+    run = start(Remote("a", 60, stop_seconds=60))
     drive()
     engine.cancel(run, by=by_alice)
     drive()
     run.refresh_from_db()
     assert run.state == "waiting"
     assert run.steps.get().why == "a is being stopped there"
+    engine.wake(run)
     drive(run)
     assert (run.state, CALLS["cancel a"]) == ("cancelled", 2)
 
 
 def test_a_point_of_no_return_comes_to_its_end_and_nothing_is_begun_after_it(by_alice):
-    run = start(PointOfNoReturn("a", 0.2), Thing("b"))
+    run = start(PointOfNoReturn("a", 60), Thing("b"))
     drive()
     engine.cancel(run, by=by_alice)
+    drive()
+    finish(run, "a")
     drive(run)
     assert (run.state, states(run)) == ("cancelled", ["succeeded", "cancelled"])
     assert CALLS["cancel a"] == 0
@@ -83,16 +85,13 @@ def test_a_run_that_has_ended_cannot_be_cancelled_paused_or_resumed(by_alice):
 
 
 def test_a_paused_run_begins_nothing_and_says_who_can_unblock_it(by_alice):
-    run = start(Remote("a", 0.1), Thing("b"))
+    run = start(Remote("a", 60), Thing("b"))
     drive()
     engine.pause(run, by=by_alice)
     assert run.state == "waiting" and "Goes on until this has ended: Bring about a" in run.why
-    for _ in range(30):
-        drive()
-        run.refresh_from_db()
-        if run.state == "paused":
-            break
-        threading.Event().wait(0.02)
+    finish(run, "a")
+    drive()
+    run.refresh_from_db()
     assert (run.state, states(run)) == ("paused", ["succeeded", "pending"])
     assert run.why == "Paused by alice-of-runs; resume it to go on."
     engine.resume(run, by=by_alice)
@@ -128,27 +127,29 @@ def test_cancel_of_a_parent_cancels_what_is_at_work_and_what_was_not_begun(by_al
 
 
 def test_a_paused_parent_releases_no_child_and_pauses_those_at_work(by_alice):
-    parent = start_family([[Remote(f"a{n}", 0.1), Thing(f"b{n}")] for n in range(4)], max_parallel=2)
+    parent = start_family([[Remote(f"a{n}", 60), Thing(f"b{n}")] for n in range(4)], max_parallel=2)
     drive()
     engine.pause(parent, by=by_alice)
-    for _ in range(40):
-        drive()
-        parent.refresh_from_db()
-        if parent.state == "paused":
-            break
-        threading.Event().wait(0.02)
+    assert parent.state == "running" and "Goes on until the 2 at work come to rest." in parent.why
+    finish(parent, "a0", "a1")
+    drive()
+    parent.refresh_from_db()
     states_now = list(parent.children.order_by("position").values_list("state", flat=True))
     assert (parent.state, states_now) == ("paused", ["paused", "paused", "held", "held"])
     engine.resume(parent, by=by_alice)
+    drive()
+    finish(parent, "a2", "a3")
     assert drive(parent).state == "succeeded"
 
 
 def test_a_failed_child_can_be_resumed_while_its_parent_is_at_work(by_alice):
-    parent = start_family([[factories.Failing("a")], [Remote("b", 0.5)]])
+    parent = start_family([[factories.Failing("a")], [Remote("b", 60)]])
     drive()
     child = parent.children.get(state="failed")
     WORLD.add("a")
     engine.resume(child, by=by_alice)
+    drive()
+    finish(parent, "b")
     drive(parent)
     assert parent.state == "succeeded"
     with pytest.raises(Conflict):

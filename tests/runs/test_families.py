@@ -7,7 +7,7 @@ from runs.models import Event, Run
 from runs.reads import causes, progress, why_waiting
 from tests.runs import factories
 from tests.runs.drive import drive
-from tests.runs.factories import CALLS, Failing, Remote, Thing, start, start_family
+from tests.runs.factories import CALLS, Failing, Remote, Thing, finish, start, start_family
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -40,7 +40,7 @@ def test_no_more_children_are_at_work_than_allowed():
 
 
 def test_a_held_child_says_what_it_waits_for():
-    parent = start_family([[Remote("a", 0.2)], [Thing("b")]], max_parallel=1)
+    parent = start_family([[Remote("a", 60)], [Thing("b")]], max_parallel=1)
     drive()
     held = parent.children.get(state="held")
     assert why_waiting(held) == "Waits for its turn: 1 of at most 1 are at work."
@@ -90,11 +90,13 @@ def test_children_with_a_plan_of_stages_are_carried_out_too():
 
 
 def test_a_second_run_on_one_lock_is_held_names_the_holder_and_starts_when_that_one_ends():
-    first = start(Remote("a", 0.2), lock="environment:12", title="first")
+    first = start(Remote("a", 60), lock="environment:12", title="first")
     second = start(Thing("b"), lock="environment:12")
     third = start(Thing("c"), lock="environment:12")
     assert second.state == "held"
     assert second.why == f"R-{first.pk} (first) is at work on the same thing (environment:12). Starts when it has ended."
+    drive()
+    finish(first, "a")
     drive(third)
     second.refresh_from_db()
     assert (second.state, second.started_at < third.started_at) == ("succeeded", True)
@@ -113,7 +115,7 @@ def test_a_lock_is_free_again_after_a_failure_and_after_a_cancel(by_alice):
 
 def test_children_of_two_parents_on_one_lock_go_one_after_the_other():
     locks = ["environment:1", "environment:2"]
-    first = start_family([[Remote("a1", 0.2)], [Remote("a2", 0.2)]], locks=locks, title="one")
+    first = start_family([[Remote("a1", 60)], [Remote("a2", 60)]], locks=locks, title="one")
     second = start_family([[Thing("b1")], [Thing("b2")]], locks=locks)
     drive()
     second.refresh_from_db()
@@ -121,6 +123,7 @@ def test_children_of_two_parents_on_one_lock_go_one_after_the_other():
     assert second.state == "waiting"
     child = second.children.get(position=0)
     assert child.state == "held" and child.why.startswith(f"R-{holder.pk} (Child 0) is at work on the same thing")
+    finish(first, "a1", "a2")
     drive(second)
     first.refresh_from_db()
     assert (first.state, second.state) == ("succeeded", "succeeded")
@@ -132,9 +135,11 @@ def test_two_children_of_one_parent_on_one_lock_go_one_after_the_other():
 
 
 def test_a_parent_can_hold_a_lock_and_wait_for_one(by_alice):
-    first = start_family([[Remote("a", 0.2)]], lock="rollout")
+    first = start_family([[Remote("a", 60)]], lock="rollout")
     second = start_family([[Thing("b")]], lock="rollout")
     assert (second.state, second.why.split(" ")[0]) == ("held", f"R-{first.pk}")
+    drive()
+    finish(first, "a")
     assert drive(second).state == "succeeded"
 
 

@@ -7,7 +7,7 @@ from runs import engine
 from runs.models import Event, Run
 from tests.runs import factories
 from tests.runs.drive import drive
-from tests.runs.factories import CALLS, WORLD, Broken, Failing, Idle, Remote, Thing, plan_of, start, start_plan
+from tests.runs.factories import CALLS, WORLD, Broken, Failing, Idle, Remote, Thing, finish, plan_of, start, start_plan
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -58,13 +58,14 @@ def test_an_unforeseen_error_fails_the_step_and_shows_no_secret():
 
 
 def test_waiting_is_a_state_that_says_why_and_when_it_is_looked_at_next():
-    run = start(Remote("a", seconds=0.3, look=0.1), Thing("b"))
+    run = start(Remote("a", seconds=60, look=30), Thing("b"))
     drive()
     run.refresh_from_db()
     step = run.steps.first()
     assert (run.state, run.why) == ("waiting", "a is at work there")
     assert step.next_look_at is not None and run.next_look_at == step.next_look_at
     assert step.memory == {"looks": 1}
+    finish(run, "a")
     drive(run)
     assert (run.state, states(run)) == ("succeeded", ["succeeded", "succeeded"])
     assert CALLS["apply a"] == 1
@@ -77,19 +78,21 @@ def test_a_wait_ends_as_failed_after_its_deadline():
 
 
 def test_lanes_go_side_by_side_and_stages_in_order():
-    run = start_plan(plan_of([[Thing("a1"), Remote("a2", 0.1)], [Thing("b1")]], [[Thing("c")]]))
+    run = start_plan(plan_of([[Thing("a1"), Remote("a2", 60)], [Thing("b1")]], [[Thing("c")]]))
     drive()
     by_name = {step.args["name"]: step.state for step in run.steps.all()}
     assert by_name == {"a1": "succeeded", "a2": "waiting", "b1": "succeeded", "c": "pending"}
+    finish(run, "a2")
     drive(run)
     assert set(states(run)) == {"succeeded"}
 
 
 def test_a_failure_in_one_lane_lets_the_others_end_their_step_and_begins_nothing_new():
-    run = start_plan(plan_of([[Failing("a")], [Remote("b", 0.2), Thing("b2")]], [[Thing("c")]]))
+    run = start_plan(plan_of([[Failing("a")], [Remote("b", 60), Thing("b2")]], [[Thing("c")]]))
     drive()
     run.refresh_from_db()
     assert run.state == "waiting" and "A step failed" in run.why and "Bring about b" in run.why
+    finish(run, "b")
     drive(run)
     assert {step.args["name"]: step.state for step in run.steps.all()} == {
         "a": "failed", "b": "succeeded", "b2": "pending", "c": "pending",

@@ -127,7 +127,7 @@ def production(postgres_url, rabbitmq_url, spawn, tmp_path):
     def worker(name):
         own = {**env, "DATA_DIR": str(tmp_path / "data")}
         folder = tmp_path / name
-        return spawn(WORKER + ["-n", name], env={**own, "DJANGO_SETTINGS_MODULE": "portal.settings"}, data_dir=folder, ready=None, program=[sys.executable])
+        return spawn([*WORKER, "-n", name], env={**own, "DJANGO_SETTINGS_MODULE": "portal.settings"}, data_dir=folder, ready=None, program=[sys.executable])
 
     installation = Installation(env)
     installation.web, installation.start_worker = web, worker
