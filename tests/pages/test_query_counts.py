@@ -1,0 +1,117 @@
+"""How often each page asks the database: frozen in query_counts.json, and the same for few rows and for many.
+
+UPDATE_QUERY_COUNTS=1 .venv/bin/python -m pytest tests/pages/test_query_counts.py      writes the file anew
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from deployon.models import Rollout, Target
+from inventory.models import Environment, SubManager
+from runs.models import Event, Run
+from tests import factories
+from tests.deployon import factories as make
+from tests.inventory import factories as inventory
+
+pytestmark = pytest.mark.django_db
+FROZEN = Path(__file__).with_name("query_counts.json")
+SERVER_SECONDS = 0.3  # aim for the live page of 1,000 targets on a quiet machine
+PAGES = (
+    "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/add/", "/environments/{environment}/",
+    "/sites/", "/services/", "/services/{service}/", "/rollouts/", "/rollouts/new/", "/rollouts/{rollout}/", "/runs/", "/runs/{run}/",
+    "/runs/{child}/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
+)  # fmt: skip
+
+
+def fill(tenant, by, count, rollout=None):
+    """So many environments, each in one rollout, some of them failed."""
+    manager, credential = (
+        SubManager.objects.create(tenant=tenant, endpoint=f"10.0.0.{count % 250}"),
+        inventory.credential(tenant),
+    )
+    site = inventory.site(tenant)
+    rows = [
+        inventory.environment(
+            tenant, f"edge-{count}-{n}", [("env", "prod")], state="ready", sub_manager=manager, credential=credential,
+            deployment={"site": site},
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    if rollout is None:
+        return make.rollout(by, make.version(tenant), rows)
+    children = Run.objects.bulk_create(
+        Run(
+            title=f"child {n}",
+            tenant=tenant,
+            parent=rollout.run,
+            position=1000 + n,
+            state="failed" if n % 9 == 0 else "succeeded",
+            why="It broke." * (n % 9 == 0),
+        )
+        for n in range(count)
+    )
+    Target.objects.bulk_create(
+        Target(rollout=rollout, environment=row, intent="create", run=child, attempts=1)
+        for row, child in zip(rows, children, strict=True)
+    )
+    Event.objects.bulk_create(
+        Event(run=child, top=rollout.run, kind=f"run.{child.state}", message="x") for child in children
+    )
+    return rollout
+
+
+def count_all(client, rollout):
+    ids = {
+        "environment": Environment.objects.first().pk, "service": rollout.version.service_id, "rollout": rollout.pk, "run": rollout.run_id,
+        "child": rollout.run.children.first().pk, "tenant": rollout.tenant_id,
+    }  # fmt: skip
+    counts = {}
+    for page in PAGES:
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            assert client.get(page.format(**ids)).status_code == 200, page
+        counts[page] = len(asked)
+    return counts
+
+
+def test_pages_ask_the_database_as_often_as_is_written_down(signed_in, admin, acme):
+    rollout = fill(acme, admin, 3)
+    factories.secret(acme)
+    factories.member(factories.user(), acme, "user")
+    client = signed_in(admin, acme)
+    client.get("/")
+    few = count_all(client, rollout)
+    fill(acme, admin, 40, rollout)
+    for _ in range(20):
+        factories.secret(acme)
+        factories.member(factories.user(), factories.tenant(), "user")
+    assert count_all(client, rollout) == few, "a page asks more often where there is more to show"
+    if os.environ.get("UPDATE_QUERY_COUNTS"):
+        FROZEN.write_text(json.dumps(few, indent=2) + "\n")
+    assert few == json.loads(FROZEN.read_text())
+
+
+def test_the_live_page_of_a_thousand_targets_stays_quick(signed_in, alice, acme):
+    rollout = fill(acme, alice, 1)
+    fill(acme, alice, 999, rollout)
+    client, address = signed_in(alice), f"/rollouts/{rollout.pk}/"
+    client.get(address)
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        page = client.get(address)
+        times.append(time.process_time() - began)
+    assert page.text.count('id="cell-') == page.text.count('<tr id="row-') == 1000
+    print(f"the live page of 1,000 targets: {min(times) * 1000:.0f} ms")
+    # Time of this process, as other processes may be busy; three times the aim leaves room for a slow machine.
+    assert min(times) < 3 * SERVER_SECONDS, f"{min(times):.2f} s"
+    assert Rollout.objects.count() == 1
