@@ -72,17 +72,7 @@ def upload(
     with transaction.atomic():
         blueprint.archive = keep_archive(content, file_name or wire_id)
         save_new(by, blueprint)
-        execution = executions.start_upload(
-            by=by,
-            blueprint=blueprint,
-            parameters={
-                "blueprint_id": wire_id,
-                "app_file_name": blueprint.main_file,
-                "url": None,
-                "validate_only": is_validation,
-                "labels": [{"key": key, "value": value} for key, value in pairs],
-            },
-        )
+        execution = executions.start_upload(by=by, blueprint=blueprint, parameters=upload_parameters(blueprint, pairs))
         blueprint.upload_execution = str(execution.pk)
         blueprint.save(update_fields=["upload_execution"])
         audit.record(
@@ -93,6 +83,17 @@ def upload(
             after={"digest": blueprint.archive_id, "main_file": blueprint.main_file, "visibility": visibility},
         )
     return blueprint, execution
+
+
+def upload_parameters(blueprint: Blueprint, labels: list[Pair]) -> dict[str, Any]:
+    """What the upload execution shows that it was asked for."""
+    return {
+        "blueprint_id": blueprint.wire_id,
+        "app_file_name": blueprint.main_file,
+        "url": None,
+        "validate_only": blueprint.is_hidden,
+        "labels": [{"key": key, "value": value} for key, value in labels],
+    }
 
 
 def save_new(by: Actor, blueprint: Blueprint) -> None:

@@ -11,7 +11,7 @@ from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, Visibility
 from inventory import names
-from inventory.deployments import check_is_free, create_deployment, delete_deployment
+from inventory.deployments import check_is_free, create_deployment
 from inventory.deployments import set_visibility as widen
 from inventory.label_rules import Pair
 from inventory.models import Deployment, Site
@@ -19,6 +19,7 @@ from orchestration import executions
 from orchestration.errors import Refused, bad_parameters, dependent_exists, exists, illegal_action
 from orchestration.identity import check_id
 from orchestration.models import Blueprint, Execution, LocalDeployment, NodeInstance
+from orchestration.removal import remove_rows
 from orchestration.workflows import NOT_LIVE
 
 WIDTH = [Visibility.PRIVATE, Visibility.TENANT, Visibility.GLOBAL]
@@ -118,14 +119,6 @@ def remove_failed_creation(*, by: Actor, tenant: Tenant, wire_id: str) -> None:
     states = list(old.executions.values_list("workflow", "state"))
     if states == [(executions.CREATE, Execution.State.FAILED)]:
         remove_rows(by=by, local=old)
-
-
-def remove_rows(*, by: Actor, local: LocalDeployment) -> None:
-    """Take a deployment away with its nodes, instances, executions and events."""
-    with transaction.atomic():
-        deployment = local.deployment
-        local.delete()
-        delete_deployment(by=by, deployment=deployment)
 
 
 def delete(*, by: Actor, local: LocalDeployment, force: bool = False) -> Execution:

@@ -11,12 +11,13 @@ from accounts.actors import Actor
 from inventory import names
 from inventory.labels import add_labels
 from inventory.models import Deployment
-from orchestration import deployments, states
+from orchestration import states
 from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
 from orchestration.gateway_functions import DeploymentStorage
 from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
 from orchestration.parsing import pairs_of
+from orchestration.removal import remove_rows
 from orchestration.runner_functions import has_functions
 from orchestration.runner_types import BlueprintProblem, Row
 from orchestration.supervisor import supervisor
@@ -123,4 +124,4 @@ def delete(execution: Execution) -> None:
     """Remove the deployment of this execution, and the execution with it."""
     local = LocalDeployment.objects.select_related("deployment__tenant", "deployment__parent").filter(executions=execution).first()
     if local is not None:
-        deployments.remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local)
+        remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local)

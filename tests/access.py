@@ -67,7 +67,7 @@ class Route:
 
     @property
     def is_wire(self) -> bool:
-        return self.pattern.startswith("api/v3.1/")
+        return self.pattern.startswith(("api/v3.1/", "api/version"))
 
     @property
     def is_admin(self) -> bool:
