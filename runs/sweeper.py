@@ -17,10 +17,11 @@ from kombu.exceptions import KombuError
 
 from runs import parents, workers
 from runs.alarm import alarm
+from runs.desk import Item
 from runs.models import Step, Worker
 from runs.operations import REGISTRY
 from runs.states import StepState
-from runs.work import BATCH, Item
+from runs.work import BATCH
 
 TASK = "runs.work"  # by name: the module of the task starts the caretaker of its process
 LOOK_SECONDS = 0.2  # how late a step may be handed on where no alarm tells of it: it was stored by another process

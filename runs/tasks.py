@@ -7,8 +7,9 @@ from typing import Any
 from celery import shared_task, signals
 from celery.concurrency import get_implementation
 
+from runs.desk import Item
 from runs.sweeper import TASK, Caretaker
-from runs.work import Crew, Item
+from runs.work import Crew
 from runs.workers import me
 
 _caretakers: list[Caretaker] = []

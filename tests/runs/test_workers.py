@@ -10,9 +10,10 @@ from django.test import override_settings
 from django.utils import timezone
 
 from runs import executor, work, workers
+from runs.desk import Desk, Slip, claim, desk
 from runs.models import Event, Lease, Step, Worker
 from runs.sweeper import keep_house, sweep
-from runs.work import Crew, Slip, claim, desk
+from runs.work import Crew
 from tests.runs import factories
 from tests.runs.drive import drive
 from tests.runs.factories import CALLS, GATE, Gated, Remote, Thing, start, start_family
@@ -168,7 +169,7 @@ def test_a_broker_that_is_away_is_asked_again_soon():
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_refuses_a_transaction_is_asked_again(monkeypatch):
     run, refusals = start(Thing("a")), []
-    write_reports = work.Desk.write_reports
+    write_reports = Desk.write_reports
 
     def refuse_twice(self, slips):
         if len(refusals) < 2:
@@ -176,7 +177,7 @@ def test_a_database_that_refuses_a_transaction_is_asked_again(monkeypatch):
             raise OperationalError("the connection was lost")
         return write_reports(self, slips)
 
-    monkeypatch.setattr(work.Desk, "write_reports", refuse_twice)
+    monkeypatch.setattr(Desk, "write_reports", refuse_twice)
     drive(run)
     assert (run.state, len(refusals), CALLS["apply a"]) == ("succeeded", 2, 1)
 
@@ -188,7 +189,7 @@ def test_a_task_that_breaks_off_hands_on_what_it_had(monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as broken:
-        broken.setattr(work.Desk, "write_reports", break_off)
+        broken.setattr(Desk, "write_reports", break_off)
         with pytest.raises(MemoryError), override_settings(RUN_THREADS=0):
             sweep(lambda items: Crew().work(items))
     assert workers.me.in_hand == {}
