@@ -6,20 +6,19 @@ from typing import Any
 
 from deployon.models import ServiceVersion
 from inventory.driver import Order, remote_blueprint_id
-from inventory.models import Environment
 
 LABELS = {"csys-obj-type": "service"}
 
 
-def order_for(version: ServiceVersion, inputs: dict[str, Any], environment: Environment, run: str = "") -> Order:
-    """The order for this version on this environment. The remote deployment bears the service's name, so it is found again."""
+def order_for(version: ServiceVersion, inputs: dict[str, Any], environment: str, run: str = "") -> Order:
+    """The order for this version on the environment with this id on the wire. The remote deployment bears the service's name, so it is found again."""
     service = version.service.name
     is_pushed = version.source == ServiceVersion.Source.PUSHED
     return Order(
         deployment_id=service,
         blueprint_id=blueprint_id_of(version),
         service=service,
-        environment=environment.deployment.wire_id,
+        environment=environment,
         run=run,
         digest=version.content_digest if is_pushed else "",
         inputs=inputs,

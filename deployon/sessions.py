@@ -13,52 +13,54 @@ from inventory.connections import client_for
 from inventory.connectors.manager import ManagerClient
 from inventory.models import Environment
 
-IDLE_SECONDS = 20.0
 OLDEST_SECONDS = 60.0  # a client is rebuilt after that, so that a replaced credential or address counts
-MAX_IDLE = 256  # each holds a socket
+MAX_CLIENTS = 4096  # a client without a socket is small, and spares reading and opening its credential again
+MAX_SOCKETS = 256  # of clients that are idle
 
 
 class _Idle:
-    """Clients that nobody uses now, by environment; each is leased to one thread at a time."""
+    """Clients that nobody uses now, by environment, oldest first; each is leased to one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._clients: OrderedDict[int, tuple[float, float, ManagerClient]] = OrderedDict()  # id: (idle since, born, client)
+        self._clients: OrderedDict[int, tuple[float, ManagerClient]] = OrderedDict()  # id: (born, client)
+        self._open: OrderedDict[int, ManagerClient] = OrderedDict()  # those of them that keep their socket
         self._owner = os.getpid()
 
     def take(self, key: int) -> tuple[float, ManagerClient] | None:
-        """(born, client) that is young enough, or None; closes those that are not."""
-        now = time.monotonic()
-        dropped: list[ManagerClient] = []
+        """(born, client) that is young enough, or None."""
         with self._lock:
             if self._owner != os.getpid():  # two processes must not talk over one connection
-                self._clients, self._owner = OrderedDict(), os.getpid()
-            while self._clients and next(iter(self._clients.values()))[0] < now - IDLE_SECONDS:
-                dropped.append(self._clients.popitem(last=False)[1][2])
+                self._clients, self._open, self._owner = OrderedDict(), OrderedDict(), os.getpid()
+            self._open.pop(key, None)
             found = self._clients.pop(key, None)
-        if found is not None and found[1] < now - OLDEST_SECONDS:
-            dropped.append(found[2])
-            found = None
-        for client in dropped:
-            client.close()
-        return (found[1], found[2]) if found else None
+        if found is not None and found[0] < time.monotonic() - OLDEST_SECONDS:
+            found[1].close()
+            return None
+        return found
 
     def give_back(self, key: int, born: float, client: ManagerClient) -> None:
-        dropped: list[ManagerClient] = []
+        closing: list[ManagerClient] = []
         with self._lock:
-            if key in self._clients:
-                dropped.append(self._clients.pop(key)[2])
-            self._clients[key] = (time.monotonic(), born, client)
-            if len(self._clients) > MAX_IDLE:
-                dropped.append(self._clients.popitem(last=False)[1][2])
-        for each in dropped:
-            each.close()
-
+            if (other := self._clients.pop(key, None)) is not None:  # two steps at one environment: one client is enough
+                self._open.pop(key, None)
+                closing.append(other[1])
+            self._clients[key] = (born, client)
+            self._open[key] = client
+            if len(self._open) > MAX_SOCKETS:
+                closing.append(self._open.popitem(last=False)[1])  # it may be used again, and connects anew
+            if len(self._clients) > MAX_CLIENTS:
+                dropped, (_, oldest) = self._clients.popitem(last=False)
+                self._open.pop(dropped, None)
+                closing.append(oldest)
+            # Closed before anybody can lease it: a client is for one thread at a time.
+            for each in closing:
+                each.close()
 
     def forget(self) -> None:
         with self._lock:
-            clients, self._clients = self._clients, OrderedDict()
-        for _, _, client in clients.values():
+            clients, self._clients, self._open = self._clients, OrderedDict(), OrderedDict()
+        for _, client in clients.values():
             client.close()
 
 
@@ -76,12 +78,12 @@ def _connect(environment_id: int) -> ManagerClient:
 
 
 @contextmanager
-def session(environment: Environment) -> Iterator[ManagerClient]:
+def session(environment_id: int) -> Iterator[ManagerClient]:
     """A client of this environment for the length of the block; one that met an error is not used again."""
-    born, client = _IDLE.take(environment.pk) or (time.monotonic(), _connect(environment.pk))
+    born, client = _IDLE.take(environment_id) or (time.monotonic(), _connect(environment_id))
     try:
         yield client
     except BaseException:
         client.close()
         raise
-    _IDLE.give_back(environment.pk, born, client)
+    _IDLE.give_back(environment_id, born, client)

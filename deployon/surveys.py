@@ -33,7 +33,7 @@ def survey(wanted: Wanted, environments: list[Environment]) -> dict[int, Found]:
             text = error.message if isinstance(error, ManagerError) else " ".join(error.messages)
             looks[environment.pk] = partial(Found, error=text, kind=str(ErrorKind.CREDENTIAL))
             continue
-        order = order_for(wanted.version, wanted.inputs, environment)
+        order = order_for(wanted.version, wanted.inputs, environment.deployment.wire_id)
         looks[environment.pk] = partial(_look, client, order, wanted)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as threads:
         futures = {key: threads.submit(look) for key, look in looks.items()}

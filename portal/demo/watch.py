@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from portal.demo.installations import DemoError
 
@@ -119,7 +120,7 @@ def events_of(url: str, token: str, run: int) -> Iterator[Event]:
         try:
             address = f"{where}/ws/runs/{run}/?after={cursor}"
             headers = {"Authorization": f"Token {token}"}
-            with connect(address, additional_headers=headers, origin=url, proxy=None, max_size=None, open_timeout=20) as socket:  # type: ignore[arg-type]
+            with connect(address, additional_headers=headers, origin=Origin(url), proxy=None, max_size=None, open_timeout=20) as socket:
                 while True:
                     message = json.loads(socket.recv(timeout=max(0.1, until - time.monotonic())))
                     cursor = message.get("cursor") or cursor
