@@ -64,7 +64,7 @@ class Events(WireView):
         query = request.query_params
         include = read_include(query)
         page = read_page(query, DEFAULT_SIZE)
-        rows = ranged(filtered(self.visible(ExecutionEvent.objects.all(), "execution__"), query), query)
+        rows = ranged(filtered(self.visible(ExecutionEvent.objects.all(), "execution__", owner="execution__local__deployment__created_by"), query), query)
         total = rows.count()
         ordered = rows.order_by(*orders(query)).select_related("execution__local__deployment", "execution__blueprint")
         heavy = ("execution__blueprint__plan", "execution__local__plan", "execution__local__inputs", "execution__parameters")

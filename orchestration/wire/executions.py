@@ -26,7 +26,7 @@ class ExecutionView(WireView):
 
     def rows(self) -> QuerySet[Execution]:
         """What the caller may see: an execution is as visible as what it belongs to."""
-        return self.visible(Execution.objects.all())
+        return self.visible(Execution.objects.all(), owner="local__deployment__created_by")
 
     def found(self, wire_id: str) -> Execution:
         """One execution; 404 in the words of v3.1 for any text that is none."""

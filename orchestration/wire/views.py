@@ -146,7 +146,7 @@ class WireView(APIView):
                 self._tenants = [self.chosen_tenant] if self.chosen_tenant else []
         return self._tenants
 
-    def visible(self, rows: QuerySet[Any], prefix: str = "") -> QuerySet[Any]:
+    def visible(self, rows: QuerySet[Any], prefix: str = "", owner: str = "") -> QuerySet[Any]:
         """The rows of these tenants that the user may see, and global ones of all tenants.
 
         `prefix`: the way from the row to the one that has tenant, visibility and creator.
@@ -154,6 +154,8 @@ class WireView(APIView):
         found = Q(pk__in=[])
         for tenant in self.tenants_to_look_in():
             found |= visible(self.user, tenant, prefix)
+            if owner:  # whose deployment it is sees what others started on it
+                found |= Q(**{f"{prefix}tenant": tenant, owner: self.user})
         return rows.filter(found)
 
     def body(self) -> dict[str, Any]:
