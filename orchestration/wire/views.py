@@ -149,7 +149,7 @@ class WireView(APIView):
     def visible(self, rows: QuerySet[Any], prefix: str = "", owner: str = "") -> QuerySet[Any]:
         """The rows of these tenants that the user may see, and global ones of all tenants.
 
-        `prefix`: the way from the row to the one that has tenant, visibility and creator.
+        `prefix`: the way from the row to the one that has tenant, visibility and creator; `owner`: the way to another who sees it too.
         """
         found = Q(pk__in=[])
         for tenant in self.tenants_to_look_in():
