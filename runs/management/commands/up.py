@@ -105,7 +105,8 @@ def listen(host: str, port: int) -> socket.socket:
     """The socket to serve on. CommandError where the address is taken or not ours."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Named, for asyncio sends at once (TCP_NODELAY) only where it knows the protocol: else each answer may wait 40 ms for an ACK.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.set_inheritable(False)
