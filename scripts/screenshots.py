@@ -78,7 +78,11 @@ def seed(double: Any, secure: Any) -> None:
         if number % 60 == 17:
             where["port"] = 9  # nobody listens there
         token = "ctok-expired000-" + "0" * 24 if number % 80 == 34 else credential.token
-        labels = [("env", "lab" if number % 8 == 7 else "prod"), ("ring", str(1 + number % 3)), ("hw", f"r{6 + number % 2}60")]
+        labels = [
+            ("env", "lab" if number % 8 == 7 else "prod"),
+            ("ring", str(1 + number % 3)),
+            ("hw", f"r{6 + number % 2}60"),
+        ]
         name = f"edge-{code}-{number + 101:04d}"
         exposing.expose(by=by, tenant=tenant, name=name, site=site, labels=labels, token=token, **where)
         double.answers(address.tenant).world.script = plot(number)
@@ -126,7 +130,10 @@ class Photographer:
 
     def open(self, theme: str, width: int, height: int = 900, state: Any = None) -> Any:
         size = {"width": width, "height": height}
-        return self.browser.new_context(viewport=size, color_scheme=theme, storage_state=state).new_page()
+        look = {"viewport": size, "color_scheme": theme, "reduced_motion": "reduce"}
+        page = self.browser.new_context(**look, storage_state=state).new_page()
+        page.set_default_timeout(120_000)
+        return page
 
     def other(self, theme: str, width: int, height: int = 900) -> Any:
         """A page of another look in the same session."""
@@ -229,7 +236,13 @@ def main() -> None:
             os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's event loop is in this thread
             seed(double, secure)
             if "--stay" in sys.argv:
-                told = {"url": url, "password": PASSWORD, "port": double.port, "tls": secure.port, "token": secure.add_targets(1)[0][1].token}
+                told = {
+                    "url": url,
+                    "password": PASSWORD,
+                    "port": double.port,
+                    "tls": secure.port,
+                    "token": secure.add_targets(1)[0][1].token,
+                }
                 print(json.dumps(told), flush=True)
                 input()
             else:

@@ -47,14 +47,23 @@ def double(settings: Any) -> Iterator[ManagerDouble]:
 class Installation(PortalProcess):
     """An installation that serves pages, and what a test puts into it from outside, as its database is not this process's."""
 
-    def seed(self, double: ManagerDouble, names: list[str], **script: Any) -> None:
-        """Alice and Bob in acme, and environments on the double, ready and labelled env=prod."""
+    def seed(self, double: ManagerDouble | None, names: list[str], group: str = "", **script: Any) -> None:
+        """Alice and Bob in acme, and environments on the double, ready and labelled group=<group>."""
         rows = []
         for name in names:
             token = f"ctok-{name[-10:]:x<10}-{'0' * 24}"
+            assert double is not None
             double.add_account(Account(f"user-of-{name}", "password", {f"tenant-of-{name}": "user"}, token=token))
             double.answers(f"tenant-of-{name}").world.script = Script(**script)
-            rows.append({"name": name, "remote_tenant": f"tenant-of-{name}", "token": token, "port": double.port})
+            rows.append(
+                {
+                    "name": name,
+                    "remote_tenant": f"tenant-of-{name}",
+                    "token": token,
+                    "port": double.port,
+                    "labels": [("group", group)],
+                }
+            )
         command = [sys.executable, "-m", "tests.pages.seed"]
         subprocess.run(command, input=json.dumps(rows), text=True, env=self.env, cwd=ROOT, check=True, timeout=120)
 

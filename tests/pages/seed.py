@@ -20,9 +20,7 @@ def main() -> None:
     alice, _ = factories.alice(), factories.bob()
     by, acme = factories.actor(alice), Tenant.objects.get(name="acme")
     for row in json.load(sys.stdin):
-        made = exposing.expose(
-            by=by, tenant=acme, labels=[("env", "prod")], endpoint="127.0.0.1", protocol="http", **row
-        )
+        made = exposing.expose(by=by, tenant=acme, endpoint="127.0.0.1", protocol="http", **row)
         assert made.state == Environment.State.READY, made.why
 
 
