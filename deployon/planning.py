@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -10,43 +9,28 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.actors import actor_of
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from deployon import previews
-from deployon.forms import ATTRIBUTES, BLANK_RULE, OPERATORS, InputsForm, PaceForm, add_rule, inputs_of, rules_of
+from deployon.drafts import (
+    UNINSTALL,
+    Draft,
+    asked,
+    chosen_version,
+    draft_of_preview,
+    draft_of_undo,
+    number,
+    schema_of,
+)
+from deployon.forms import ATTRIBUTES, BLANK_RULE, OPERATORS, InputsForm, PaceForm, inputs_of, rules_of
 from deployon.models import Rollout, Service, ServiceVersion
-from deployon.reviewing import the_preview
-from inventory.choosing import STATES_WORST_FIRST, chosen, read_choice
+from inventory.choosing import STATES_WORST_FIRST
 from inventory.filters import InvalidRule, parse
 from inventory.models import Environment, Label
-
-UNINSTALL = Rollout.Action.UNINSTALL.value
-
-
-@dataclasses.dataclass
-class Draft:
-    """A rollout that is being put together: what was entered, and what is wrong with it."""
-
-    data: QueryDict
-    version: ServiceVersion | None
-    inputs: InputsForm
-    pace: PaceForm
-    errors: list[str] = dataclasses.field(default_factory=list)  # of no field
-    rules_error: str = ""
-    wrong_rule: Any = None
-
-    @property
-    def environments(self) -> list[int]:
-        """Ids, where they were chosen one by one."""
-        return [int(pk) for pk in self.data.get("environments", "").split(",") if pk.strip().isdigit()]
-
-    @property
-    def is_uninstall(self) -> bool:
-        return self.data.get("action") == UNINSTALL
 
 
 @needs("rollout.start")
@@ -65,50 +49,6 @@ def rollout_new(request: TenantRequest) -> HttpResponse:
     version = chosen_version(request, data)
     pace = PaceForm(initial={name: data[name] for name in PaceForm.base_fields if name in data})
     return show_form(request, Draft(data, version, InputsForm(schema_of(version)), pace))
-
-
-def asked(request: TenantRequest) -> QueryDict | None:
-    """What other pages hand over (service=3, and a choice of environments) in the fields of the form; None: it means none."""
-    data = request.GET.copy()
-    choice = read_choice(request.GET, request.user, request.tenant)
-    if choice.is_only_rules:
-        for rule in choice.rules:
-            add_rule(data, rule)
-        return data
-    found = chosen(choice, request.user, request.tenant).order_by("pk").values_list("pk", flat=True)
-    data["environments"] = ",".join(map(str, found))
-    return data if data["environments"] else None
-
-
-def draft_of_undo(request: TenantRequest) -> Draft:
-    """Take away what a rollout brought."""
-    done = get_object_or_404(
-        Rollout.objects.select_related("version__service"), pk=number(request.GET["undo"]), tenant=request.tenant
-    )
-    data = QueryDict(mutable=True)
-    data.update({"action": UNINSTALL, "version": str(done.version_id)})
-    data["environments"] = ",".join(map(str, previews.placed_environments(done)))
-    return Draft(data, done.version, InputsForm({}), PaceForm(initial={"max_parallel": done.max_parallel}))
-
-
-def draft_of_preview(request: TenantRequest) -> Draft:
-    """The form as it led to a preview."""
-    preview = the_preview(request, request.GET["again"])
-    data = QueryDict(mutable=True)
-    data.update({"action": preview.action, "version": str(preview.version_id)})
-    if preview.content.get("found"):
-        data["survey"] = "1"
-    for rule in preview.rules:
-        add_rule(data, rule)
-    data["environments"] = ",".join(map(str, preview.environments or []))
-    inputs = InputsForm(preview.version.inputs_schema, given=preview.inputs)
-    pace = PaceForm(initial={name: request.GET.get(name) for name in PaceForm.base_fields})
-    return Draft(data, preview.version, inputs, pace)
-
-
-def number(text: str) -> int:
-    """An id from an address; one that is none finds nothing."""
-    return int(text) if text.isdigit() and len(text) < 19 else 0
 
 
 def show_form(request: TenantRequest, draft: Draft) -> HttpResponse:
@@ -146,21 +86,6 @@ def label_keys(tenant_id: int) -> list[str]:
     """Keys in use on environments, for suggestions."""
     rows = Label.objects.filter(deployment__tenant=tenant_id, deployment__kind="environment")
     return list(rows.exclude(key__startswith="csys-").values_list("key", flat=True).distinct().order_by("key")[:100])
-
-
-def chosen_version(request: TenantRequest, data: QueryDict) -> ServiceVersion | None:
-    """The version that the form names, the newest of the named service, or the first there is."""
-    rows = ServiceVersion.objects.filter(service__tenant=request.tenant).select_related("service")
-    if data.get("version"):
-        return rows.filter(pk=number(data.get("version", ""))).first()
-    if data.get("service"):
-        rows = rows.filter(service=number(data.get("service", "")))
-    return rows.order_by("service__name", "-number").first()
-
-
-def schema_of(version: ServiceVersion | None) -> dict[str, Any]:
-    """The inputs that the version declares."""
-    return version.inputs_schema if version else {}
 
 
 @needs("rollout.start")

@@ -66,7 +66,7 @@ def failed_rollouts(tenant: Tenant) -> list[dict[str, Any]]:
         assert rollout.run is not None
         causes = reads.causes(rollout.run)
         count = sum(cause["count"] for cause in causes)
-        text = "; ".join(f"{cause['count']}: {cause['message']}" for cause in causes[:2]) or rollout.run.why
+        text = "; ".join(f"{cause['count']}: {cause['message'].rstrip('.')}" for cause in causes[:2]) or rollout.run.why
         title = f"R-{rollout.pk} {rollout.version} failed on {count} environment{'' if count == 1 else 's'}"
         url = reverse("rollout", args=[rollout.pk])
         found.append(

@@ -8,6 +8,7 @@ Needs Chromium, and `make setup-dev`. Pictures are reduced to a palette where Pi
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -153,9 +154,10 @@ class Photographer:
 def reduce(file: Path) -> None:
     """A palette of 256 colours is enough for a page."""
     with contextlib.suppress(ImportError):
-        from PIL import Image
-
-        Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+        image = importlib.import_module("PIL.Image")  # no dependency of ours: pictures are larger without it
+        image.open(file).convert("RGB").quantize(256, image.Quantize.MAXCOVERAGE, dither=image.Dither.NONE).save(
+            file, optimize=True
+        )
 
 
 def play(camera: Photographer, double: Any) -> None:

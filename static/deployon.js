@@ -77,6 +77,13 @@
     document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
   });
 
+  /* "40 s ago" must not stay when an hour has gone by. */
+  setInterval(() => document.querySelectorAll("time").forEach((time) => {
+    if (!/( ago|just now)$/.test(time.textContent)) return;
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    if (seconds > 2 && seconds < 86400) time.textContent = seconds < 90 ? `${Math.round(seconds)} s ago` : seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
+  }), 10000);
+
   const clock = document.querySelector(".clock");
   if (clock) setInterval(() => { clock.textContent = new Date().toISOString().slice(11, 16) + " UTC"; }, 10000);
 })();
