@@ -52,14 +52,12 @@ class Installation:
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return inherited | {
             "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "DEBUG": "",
+            "ENV_FILE": os.devnull,
             "DEPLOYON_MODE": self.mode,
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": f"sqlite:///{self.folder / 'deployon.sqlite3'}",
             "BROKER_URL": "memory://",
             "CHANNEL_LAYER": "memory://",
-            "SECRET_KEY": "",
-            "VAULT_KEYS": "",
             "PUBLIC_URL": self.url,
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "NODE_NAME": self.name,
