@@ -7,7 +7,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 
 from accounts.models import AuditEntry, Tenant
@@ -138,6 +139,12 @@ def running(tenant: Tenant) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+@public
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look for an icon on pages that name none, such as the admin's."""
+    return redirect(static("logo.svg"))
 
 
 @public
