@@ -51,7 +51,7 @@ node_templates:
             delay: {get_input: delay}
             fail: {get_input: fail}
           max_retries: 1
-          retry_interval: 1
+          retry_interval: 3
         delete: {implementation: scripts/delete.sh}
 capabilities:
   answer: {value: {get_attribute: [s, answer]}}

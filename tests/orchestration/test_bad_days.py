@@ -60,10 +60,10 @@ def command_of(pid: int) -> str:
         return ""
 
 
-@pytest.fixture
-def own_manager(tmp_path):
-    """A portal that a test may kill."""
-    running = Manager(tmp_path / "data")
+@pytest.fixture(scope="module")
+def own_manager(tmp_path_factory):
+    """A portal that the last test kills."""
+    running = Manager(tmp_path_factory.mktemp("killed"))
     try:
         running.start()
         running.run(CAST)
@@ -72,49 +72,37 @@ def own_manager(tmp_path):
         running.process.close()
 
 
-def begin(manager: Manager) -> str:
+def begin(manager: Manager, name: str) -> str:
     """An install whose second script is at work; the id of the execution."""
-    reply = manager.upload("steps", archives.packed({"blueprint.yaml": TWO_STEPS, "scripts/count.sh": COUNT, "scripts/slow.sh": SLOW}))
+    reply = manager.upload(name, archives.packed({"blueprint.yaml": TWO_STEPS, "scripts/count.sh": COUNT, "scripts/slow.sh": SLOW}))
     assert reply.status_code == 201, reply.text
-    assert manager.call("PUT", "/deployments/steps", json={"blueprint_id": "steps"}).status_code == 201
-    execution = manager.start_workflow("steps", "install")
+    assert manager.call("PUT", f"/deployments/{name}", json={"blueprint_id": name}).status_code == 201
+    execution = manager.start_workflow(name, "install")
     manager.await_(
-        "/node-instances?deployment_id=steps&node_id=second", lambda body: body["items"][0]["runtime_properties"].get("begun") is not None
+        f"/node-instances?deployment_id={name}&node_id=second", lambda body: body["items"][0]["runtime_properties"].get("begun") is not None
     )
     return execution
 
 
-def check_that_it_went_on(manager: Manager, execution: str) -> None:
+def check_that_it_went_on(manager: Manager, name: str, execution: str) -> None:
     ended = manager.await_execution(execution, 90)
     assert ended["status"] == "terminated", ended["error"]
-    assert manager.call("GET", "/deployments/steps/capabilities").json()["capabilities"] == {"first": "1", "second": "2"}
+    assert manager.call("GET", f"/deployments/{name}/capabilities").json()["capabilities"] == {"first": "1", "second": "2"}
     events = manager.call("GET", f"/events?execution_id={execution}&event_type=workflow_resumed").json()["items"]
     assert len(events) == 1 and "goes on from where it stood" in events[0]["message"] and "script_runner.tasks.run" in events[0]["message"]
-    row = manager.call("GET", "/deployments/steps").json()
+    row = manager.call("GET", f"/deployments/{name}").json()
     assert (row["installation_status"], row["deployment_status"], row["latest_execution_status"]) == ("active", "good", "completed")
 
 
-def test_an_execution_goes_on_after_the_portal_was_killed(own_manager):
-    execution = begin(own_manager)
-    children = descendants(own_manager.process.pid)
-    own_manager.process.kill()
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert [command_of(pid) for pid in children if Path(f"/proc/{pid}").exists()] == [], "the runner outlived its portal"
-    own_manager.process.start(90)
-    check_that_it_went_on(own_manager, execution)
-
-
 def test_an_execution_goes_on_after_its_own_process_was_killed(own_manager):
-    execution = begin(own_manager)
+    execution = begin(own_manager, "child")
     scripts = [pid for pid in descendants(own_manager.process.pid) if "slow.sh" in command_of(pid)]
     assert scripts
     zygote = next(pid for pid in descendants(own_manager.process.pid) if "runner.zygote" in command_of(pid))
     # Below the warm parent: the supervisors of the workflow's process and of the script's.
     for pid in descendants(zygote):
         os.kill(pid, signal.SIGKILL)
-    check_that_it_went_on(own_manager, execution)
+    check_that_it_went_on(own_manager, "child", execution)
 
 
 def test_kill_leaves_no_process_and_cancel_reaches_the_script(own_manager):
@@ -137,7 +125,7 @@ def test_kill_leaves_no_process_and_cancel_reaches_the_script(own_manager):
 
 
 def test_a_deployment_is_deleted_by_force_while_a_workflow_runs_on_it(own_manager):
-    begin(own_manager)
+    begin(own_manager, "steps")
     assert own_manager.call("DELETE", "/deployments/steps").json()["error_code"] == "dependent_exists_error"
     assert own_manager.call("DELETE", "/deployments/steps?force=true").status_code == 204
     until = time.monotonic() + 30
@@ -146,3 +134,15 @@ def test_a_deployment_is_deleted_by_force_while_a_workflow_runs_on_it(own_manage
         time.sleep(0.1)
     assert not any("slow.sh" in command_of(pid) for pid in descendants(own_manager.process.pid))
     assert "Traceback" not in own_manager.process.log()
+
+
+def test_an_execution_goes_on_after_the_portal_was_killed(own_manager):
+    execution = begin(own_manager, "portal")
+    children = descendants(own_manager.process.pid)
+    own_manager.process.kill()
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert [command_of(pid) for pid in children if Path(f"/proc/{pid}").exists()] == [], "the runner outlived its portal"
+    own_manager.process.start(90)
+    check_that_it_went_on(own_manager, "portal", execution)

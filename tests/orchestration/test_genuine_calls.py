@@ -21,6 +21,8 @@ CALLS = [json.loads(line) for line in (Path(__file__).parent / "data" / "genuine
 WAIT_SECONDS = 20.0
 # Before these the genuine manager had ended what it was doing.
 IDLE_BEFORE = {105, 116, 120, 113, 138, 148, 149, 150, 160, 161, 164}
+# Before these something must have happened: address -> at least so many items.
+HAPPENED_BEFORE = {125: "/events?deployment_id=x2&event_type=task_failed"}
 # Ids that are drawn, and times of day, differ from run to run.
 DRAWN = re.compile(r"\b(s|app)_[a-z0-9]{6}\b|status=`\w+`")
 
@@ -208,6 +210,8 @@ def test_a_call_is_answered_as_by_a_genuine_manager(replay, call):
     status = (difference and difference.status) or call["status"]
     if call["n"] in IDLE_BEFORE:
         await_idle(replay.manager)
+    if call["n"] in HAPPENED_BEFORE:
+        replay.manager.await_(HAPPENED_BEFORE[call["n"]], lambda body: body["items"] != [])
     until = time.monotonic() + (WAIT_SECONDS if call["method"] == "GET" else 0)
     while True:
         reply = replay.send(call)
