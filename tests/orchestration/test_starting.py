@@ -15,7 +15,7 @@ from tests import factories
 from tests.inventory.factories import deployment as bare_deployment
 from tests.orchestration import factories as made
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 State = Execution.State
 
 

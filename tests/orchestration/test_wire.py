@@ -16,7 +16,7 @@ from tests.inventory.factories import environment
 from tests.orchestration import archives
 from tests.orchestration import factories as made
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 @pytest.fixture
