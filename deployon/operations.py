@@ -129,6 +129,8 @@ class EnsureInstalled(TargetStep):
 class ReadBack(TargetStep):
     """Keep what the service offers there, and how the sub-manager sees it."""
 
+    is_last: ClassVar[bool] = True
+
     def describe(self) -> str:
         return f"Read back what {self.what} offers on {self.where}"
 
@@ -147,6 +149,7 @@ class ReadBack(TargetStep):
 class Remove(TargetStep):
     """Uninstall it, delete its deployment there, and its blueprint where nobody else uses it."""
 
+    is_last: ClassVar[bool] = True
     seconds: ClassVar[float] = INSTALL_SECONDS
     workflow: ClassVar[str] = "uninstall"
 

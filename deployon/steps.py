@@ -38,6 +38,7 @@ class TargetStep(Operation):
 
     is_batchable: ClassVar[bool] = True
     seconds: ClassVar[float] = 900.0  # the limit of the whole wait
+    is_last: ClassVar[bool] = False  # of the steps at a target
     workflow: ClassVar[str] = ""  # that it runs at the sub-manager, if any
 
     def look(self, context: Context, work: Work, client: ManagerClient) -> bool | Later:
@@ -81,6 +82,8 @@ class TargetStep(Operation):
         if isinstance(result, driver.Done):
             self.finish(context, work, client, result)
             context.memory["done"] = True
+            if not self.is_last and context.is_cancelled():  # the engine begins no other step, so nobody else would say so
+                work.failed("Cancelled before it was finished. Retry to go on, or uninstall what is there.")
             return None
         if isinstance(result, driver.Differs):
             work.failed(result.reason, differs=True)

@@ -8,7 +8,7 @@ import pytest
 
 from deployon import reads, rollouts, steps
 from deployon.models import Placement
-from deployon.operations import EnsureInstalled
+from deployon.operations import EnsureDeployment, EnsureInstalled
 from inventory.connectors.address import Timeouts
 from inventory.doubles import Fault, FaultKind, Script, refused_port
 from inventory.models import Environment, SubManager
@@ -203,3 +203,21 @@ def test_no_secret_is_in_anything_that_a_rollout_writes(alice, acme, double, dri
     run = rollout.targets.get().run
     written = [*run.events.values_list("message", "data"), *run.steps.values_list("args", "memory", "why", "title"), *Environment.objects.values_list("why")]
     assert token not in str(written)
+
+
+def test_a_target_cancelled_between_two_steps_does_not_stay_deploying(alice, acme, double, drive, monkeypatch):
+    make.environment(double, acme)
+    rollout = make.rollout(alice, make.version(acme))
+    finish = EnsureDeployment.finish
+
+    def cancelled_meanwhile(self, context, work, client, done):
+        finish(self, context, work, client, done)
+        rollouts.cancel_rollout(by=actor(alice), rollout=rollout)
+        context._asked_at = 0.0  # the answer it has is old
+
+    monkeypatch.setattr(EnsureDeployment, "finish", cancelled_meanwhile)
+    rollout = drive(rollout)
+
+    assert rollout.run.state == RunState.CANCELLED
+    placement = Placement.objects.get()
+    assert (placement.state, placement.why[:9]) == (Placement.State.FAILED, "Cancelled")
