@@ -1,4 +1,5 @@
 """Who asks for a change, and through what; every service that writes takes one."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -27,4 +28,6 @@ def actor_of(request: HttpRequest, via: str = "page") -> Actor:
     """The actor of a web request; a request that came with a token says so."""
     token = getattr(request, "auth", None)
     user = request.user if isinstance(request.user, User) else None
-    return Actor(user=user, via=f"token ctok-{token.pk}" if token is not None and hasattr(token, "secret_hash") else via)
+    return Actor(
+        user=user, via=f"token ctok-{token.pk}" if token is not None and hasattr(token, "secret_hash") else via
+    )

@@ -1,4 +1,5 @@
 """Django's admin over accounts, and the two base classes that the admin of every app uses: what is saved there is audited."""
+
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -63,7 +64,13 @@ class AuditedAdmin(admin.ModelAdmin):
     def remove(self, by: Actor, row: Any) -> None:
         """Delete a row and write the audit entry."""
         with transaction.atomic():
-            audit.record(by=by, action=self.action_name("delete"), row=row, tenant=self.tenant_of(row), before=audit.snapshot(row))
+            audit.record(
+                by=by,
+                action=self.action_name("delete"),
+                row=row,
+                tenant=self.tenant_of(row),
+                before=audit.snapshot(row),
+            )
             row.delete()
 
     # --- how it is done ---
@@ -98,7 +105,9 @@ class AuditedAdmin(admin.ModelAdmin):
         before, after = form.audit_before if change else None, self._told(self.model._base_manager.get(pk=row.pk))
         if before != after:
             action = self.action_name("change" if change else "create")
-            audit.record(by=self.actor(request), action=action, row=row, tenant=self.tenant_of(row), before=before, after=after)
+            audit.record(
+                by=self.actor(request), action=action, row=row, tenant=self.tenant_of(row), before=before, after=after
+            )
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self.remove(self.actor(request), obj)
@@ -175,7 +184,9 @@ class UserAdmin(AuditedAdmin):
     def change(self, by: Actor, row: User, form: ModelForm) -> User:
         data = form.cleaned_data
         if data["new_password"]:
-            services.set_password(by=by, user=row, password=data["new_password"], must_change=data["must_change_password"])
+            services.set_password(
+                by=by, user=row, password=data["new_password"], must_change=data["must_change_password"]
+            )
         names = ("full_name", "email", "role", "is_active", "must_change_password", "groups")
         return services.change_user(by=by, user=row, **{name: data[name] for name in names})
 
@@ -255,7 +266,17 @@ class SecretAdmin(AuditedAdmin):
     list_filter = ["tenant", "purpose", "visibility"]
     list_select_related = ["tenant"]
     search_fields = ["name"]
-    fields = ["tenant", "name", "purpose", "new_value", "visibility", "is_hidden_value", "created_by", "created_at", "updated_at"]
+    fields = [
+        "tenant",
+        "name",
+        "purpose",
+        "new_value",
+        "visibility",
+        "is_hidden_value",
+        "created_by",
+        "created_at",
+        "updated_at",
+    ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["created_by", "created_at", "updated_at", *(["tenant", "name", "purpose"] if obj else [])]
@@ -266,7 +287,9 @@ class SecretAdmin(AuditedAdmin):
 
     def change(self, by: Actor, row: Secret, form: ModelForm) -> Secret:
         data, stored = form.cleaned_data, Secret.objects.get(pk=row.pk)
-        secrets.change_secret(by=by, secret=stored, visibility=data["visibility"], is_hidden_value=data["is_hidden_value"])
+        secrets.change_secret(
+            by=by, secret=stored, visibility=data["visibility"], is_hidden_value=data["is_hidden_value"]
+        )
         return secrets.replace_secret(by=by, secret=stored, value=data["new_value"]) if data["new_value"] else stored
 
     def remove(self, by: Actor, row: Secret) -> None:

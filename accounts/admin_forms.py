@@ -1,4 +1,5 @@
 """Forms of the admin pages of accounts: what a service needs and a model does not hold, passwords and values of secrets."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -31,7 +32,9 @@ class UserForm(forms.ModelForm):
 class GroupForm(forms.ModelForm):
     """A group with its users."""
 
-    users = forms.ModelMultipleChoiceField(User.objects.all(), required=False, widget=FilteredSelectMultiple("users", False))
+    users = forms.ModelMultipleChoiceField(
+        User.objects.all(), required=False, widget=FilteredSelectMultiple("users", False)
+    )
 
     class Meta:
         model = Group

@@ -1,4 +1,5 @@
 """View sets of /api/v1: me, users, groups, tenants, memberships, secrets, tokens, audit. They ask and tell; services write."""
+
 from __future__ import annotations
 
 from typing import cast
@@ -115,7 +116,9 @@ class Users(Reading):
         if data:
             services.change_user(by=asker(request), user=user, **data)
         if password is not None:
-            services.set_password(by=asker(request), user=user, password=password, must_change=user.must_change_password)
+            services.set_password(
+                by=asker(request), user=user, password=password, must_change=user.must_change_password
+            )
         return Response(self.get_serializer(self.get_object()).data)
 
     def destroy(self, request: Request, pk: str) -> Response:

@@ -4,6 +4,7 @@ An entry's hash covers all its fields and the hash of the entry before it; Audit
 inserted entry, and a cut-off end, show in `verify`. Who can write to the database could compute a whole new chain: note the head
 that `verify_audit` prints somewhere else.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,7 +22,9 @@ from accounts.actors import Actor
 from accounts.models import AuditChain, AuditEntry, Tenant
 
 MASK = "********"
-_SENSITIVE = re.compile(r"passw|passphrase|secret(?!_names$)|token|ciphertext|private_?key|credential|secret_hash|^value$", re.IGNORECASE)
+_SENSITIVE = re.compile(
+    r"passw|passphrase|secret(?!_names$)|token|ciphertext|private_?key|credential|secret_hash|^value$", re.IGNORECASE
+)
 _LONGEST = 4096  # characters of one field; longer ones are told by digest
 
 
@@ -110,7 +113,10 @@ def snapshot(row: models.Model) -> dict[str, Any]:
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both without the entries that are the same in both."""
     names = {name for name in before | after if before.get(name) != after.get(name)}
-    return ({name: value for name, value in before.items() if name in names}, {name: value for name, value in after.items() if name in names})
+    return (
+        {name: value for name, value in before.items() if name in names},
+        {name: value for name, value in after.items() if name in names},
+    )
 
 
 def masked(name: str, value: Any) -> Any:
@@ -131,7 +137,13 @@ def verify(chain: str) -> list[Fault]:
             gone = f"{expected}" if entry.sequence == expected + 1 else f"{expected} to {entry.sequence - 1}"
             faults.append(Fault(chain, expected, f"entry {gone} was removed"))
         elif entry.previous_hash != previous:
-            faults.append(Fault(chain, entry.sequence, "it does not follow the entry before it: one of the two was replaced or inserted"))
+            faults.append(
+                Fault(
+                    chain,
+                    entry.sequence,
+                    "it does not follow the entry before it: one of the two was replaced or inserted",
+                )
+            )
         if entry.hash != hash_of(entry):
             faults.append(Fault(chain, entry.sequence, "its content was changed"))
         expected, previous = entry.sequence + 1, entry.hash
@@ -142,13 +154,17 @@ def verify(chain: str) -> list[Fault]:
         gone = f"{expected}" if head.sequence == expected else f"{expected} to {head.sequence}"
         faults.append(Fault(chain, expected, f"entry {gone} was removed from the end"))
     elif head is not None and (head.sequence, head.hash) != (expected - 1, previous):
-        faults.append(Fault(chain, expected - 1, "it is not the last one that was written: it was inserted or replaced"))
+        faults.append(
+            Fault(chain, expected - 1, "it is not the last one that was written: it was inserted or replaced")
+        )
     return faults
 
 
 def chains() -> list[str]:
     """Names of all chains, those without a head included."""
-    named = set(AuditChain.objects.values_list("name", flat=True)) | set(AuditEntry.objects.order_by().values_list("chain", flat=True).distinct())
+    named = set(AuditChain.objects.values_list("name", flat=True)) | set(
+        AuditEntry.objects.order_by().values_list("chain", flat=True).distinct()
+    )
     return sorted(named)
 
 

@@ -1,4 +1,5 @@
 """Who is calling /api/v1, and in which tenant: `Authorization: Token ctok-...` or the browser's session; header `Tenant`."""
+
 from __future__ import annotations
 
 from django.http import HttpRequest
@@ -53,7 +54,11 @@ def tenant_of_header(request: HttpRequest, user: User) -> Tenant | None:
     tenant = tenant_named(user, name)
     if tenant is None:
         mine = [tenant.name for tenant in tenants_of(user)]
-        shown = f"Yours: {', '.join(mine[:10])}." if mine else "You have a role in none: ask a system administrator for one."
+        shown = (
+            f"Yours: {', '.join(mine[:10])}."
+            if mine
+            else "You have a role in none: ask a system administrator for one."
+        )
         raise exceptions.PermissionDenied(f"There is no tenant {name[:256]!r} in which you have a role. {shown}")
     return tenant
 

@@ -1,4 +1,5 @@
 """The password check of pages and admin, with a throttle."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """What holds for every page: which tenant it acts in, and that a one-time password opens nothing but its own change."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """Users, groups, tenants and what they may; API tokens, secrets and the audit trail. Rules that span rows live in services."""
+
 from __future__ import annotations
 
 import uuid

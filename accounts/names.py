@@ -1,4 +1,5 @@
 """What users, groups, tenants and secrets may be called; the wire shares these rules."""
+
 from __future__ import annotations
 
 import re

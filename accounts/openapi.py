@@ -1,4 +1,5 @@
 """How /api/v1 describes its ways to sign in; registers itself when imported."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +15,12 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "`Token ctok-...`, made under API tokens"}
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Token ctok-...`, made under API tokens",
+        }
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,4 +1,5 @@
 """Checking passwords for the ways in that send one with every request, and making one-time passwords."""
+
 from __future__ import annotations
 
 import hashlib
@@ -97,7 +98,10 @@ def _usable(user: User) -> User:
     if not user.is_active:
         raise LoginRefused(LoginFault.WRONG, "Wrong user name or password, or the account is switched off.")
     if user.must_change_password:
-        raise LoginRefused(LoginFault.MUST_CHANGE, "This is a one-time password. Sign in to the pages with it once and choose your own.")
+        raise LoginRefused(
+            LoginFault.MUST_CHANGE,
+            "This is a one-time password. Sign in to the pages with it once and choose your own.",
+        )
     return user
 
 

@@ -1,4 +1,5 @@
 """How views say what they need: a decorator for pages, a permission class for the APIs; the decision itself is roles.may."""
+
 from __future__ import annotations
 
 import functools
@@ -31,7 +32,9 @@ def needs(action: str, **by_method: str) -> Callable[[View], View]:
             wanted = by_method.get(request.method or "GET", action)
             if not may(request.user, wanted, request.tenant):  # type: ignore[attr-defined]
                 where = request.tenant or "any tenant"  # type: ignore[attr-defined]
-                raise PermissionDenied(f"You may not do this ({wanted}) in {where}. Ask a system administrator for a role.")
+                raise PermissionDenied(
+                    f"You may not do this ({wanted}) in {where}. Ask a system administrator for a role."
+                )
             return view(request, *args, **kwargs)
 
         guarded.needs = {"*": action, **by_method}  # type: ignore[attr-defined]

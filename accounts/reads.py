@@ -1,4 +1,5 @@
 """Reads that need to know who asks; plain ones are methods of the query sets."""
+
 from __future__ import annotations
 
 from django.db.models import Q, QuerySet
@@ -12,7 +13,11 @@ def visible_secrets(user: User, tenant: Tenant) -> QuerySet[Secret]:
     mine = Q(tenant=tenant)
     if not may(user, "private.see", tenant):
         mine &= ~Q(visibility=Visibility.PRIVATE) | Q(created_by=user)
-    return Secret.objects.filter(mine | Q(visibility=Visibility.GLOBAL)).select_related("tenant", "created_by").defer("ciphertext")
+    return (
+        Secret.objects.filter(mine | Q(visibility=Visibility.GLOBAL))
+        .select_related("tenant", "created_by")
+        .defer("ciphertext")
+    )
 
 
 def visible_audit(user: User, tenant: Tenant | None) -> QuerySet[AuditEntry]:

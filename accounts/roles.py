@@ -1,4 +1,5 @@
 """Who may do what: the one decision that pages, API, v3.1 and websockets ask."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -124,4 +125,6 @@ def first_tenant(user: User) -> Tenant | None:
     access: Access = user.access or read_access(user)
     if access.is_sys_admin:
         return Tenant.objects.filter(name=Tenant.DEFAULT).first() or Tenant.objects.order_by("name").first()
-    return next((tenant for tenant in access.tenants if tenant.name == Tenant.DEFAULT), next(iter(access.tenants), None))
+    return next(
+        (tenant for tenant in access.tenants if tenant.name == Tenant.DEFAULT), next(iter(access.tenants), None)
+    )

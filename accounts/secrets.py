@@ -1,4 +1,5 @@
 """Secrets of a tenant: stored, replaced, deleted, and the two ways to read one. How values are sealed is accounts.vault's."""
+
 from __future__ import annotations
 
 import uuid
@@ -41,7 +42,9 @@ def create_secret(
     if visibility != Visibility.GLOBAL:
         clash = clash.filter(visibility=Visibility.GLOBAL)
     if clash.exists():
-        raise Conflict(f"A secret {name} exists in another tenant, and a global name must be the only one. Choose another name.")
+        raise Conflict(
+            f"A secret {name} exists in another tenant, and a global name must be the only one. Choose another name."
+        )
     secret = Secret(
         id=uuid.uuid4(), tenant=tenant, name=name, purpose=purpose, visibility=visibility,
         is_hidden_value=is_hidden_value, schema=schema, created_by=by.user,
@@ -74,7 +77,11 @@ def change_secret(
     if visibility is not None and visibility != secret.visibility:
         _check_visibility(by, visibility)
         if _WIDTH.index(Visibility(visibility)) < _WIDTH.index(Visibility(secret.visibility)):
-            raise ValidationError({"visibility": f"Visibility can only widen, and this secret is {secret.visibility}. Make a new secret instead."})
+            raise ValidationError(
+                {
+                    "visibility": f"Visibility can only widen, and this secret is {secret.visibility}. Make a new secret instead."
+                }
+            )
         if visibility == Visibility.GLOBAL and Secret.objects.filter(name=secret.name).exclude(pk=secret.pk).exists():
             raise Conflict(f"A secret {secret.name} exists in another tenant, and a global name must be the only one.")
         secret.visibility = visibility
@@ -85,7 +92,9 @@ def change_secret(
     secret.updated_at = timezone.now()
     with transaction.atomic():
         secret.save(update_fields=["visibility", "is_hidden_value", "updated_at"])
-        audit.record(by=by, action="secret.change", row=secret, tenant=secret.tenant, before=before, after=_told(secret))
+        audit.record(
+            by=by, action="secret.change", row=secret, tenant=secret.tenant, before=before, after=_told(secret)
+        )
     return secret
 
 
@@ -99,7 +108,9 @@ def delete_secret(*, by: Actor, secret: Secret) -> None:
     except ProtectedError as error:
         users = sorted({f"{row._meta.verbose_name} {row.pk}" for row in error.protected_objects})
         shown = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
-        raise Conflict(f"Secret {secret.name} is in use by {shown}. Give those another secret first, or replace its value.") from None
+        raise Conflict(
+            f"Secret {secret.name} is in use by {shown}. Give those another secret first, or replace its value."
+        ) from None
 
 
 def reveal(secret: Secret) -> str:
@@ -131,16 +142,22 @@ def _check_may_change(by: Actor, secret: Secret) -> None:
     if by.user is None or secret.created_by_id == by.user.pk:
         return
     if secret.is_hidden_value and not may(by.user, "secret.see_hidden", secret.tenant):
-        raise PermissionDenied(f"The value of secret {secret.name} is hidden: only its creator and the managers of {secret.tenant.name} may change it.")
+        raise PermissionDenied(
+            f"The value of secret {secret.name} is hidden: only its creator and the managers of {secret.tenant.name} may change it."
+        )
     if secret.visibility == Visibility.PRIVATE and not may(by.user, "private.see", secret.tenant):
-        raise PermissionDenied(f"Secret {secret.name} is private: only its creator and the managers of {secret.tenant.name} may change it.")
+        raise PermissionDenied(
+            f"Secret {secret.name} is private: only its creator and the managers of {secret.tenant.name} may change it."
+        )
 
 
 def _check_visibility(by: Actor, visibility: str) -> None:
     if visibility not in Visibility.values:
         raise ValidationError({"visibility": f"Choose one of: {', '.join(Visibility.values)}."})
     if visibility == Visibility.GLOBAL and by.user is not None and not may(by.user, "global.create"):
-        raise PermissionDenied("Only a system administrator makes global secrets. Choose visibility tenant, or ask one.")
+        raise PermissionDenied(
+            "Only a system administrator makes global secrets. Choose visibility tenant, or ask one."
+        )
 
 
 def _check_value(value: str, purpose: str) -> None:
@@ -149,7 +166,11 @@ def _check_value(value: str, purpose: str) -> None:
     if not value and purpose == Secret.Purpose.CREDENTIAL:
         raise ValidationError({"value": "Enter a value: an empty credential opens nothing."})
     if len(value) > LONGEST_VALUE:
-        raise ValidationError({"value": f"A secret has at most {LONGEST_VALUE // 1024} KiB. Store larger content as a blueprint resource."})
+        raise ValidationError(
+            {
+                "value": f"A secret has at most {LONGEST_VALUE // 1024} KiB. Store larger content as a blueprint resource."
+            }
+        )
 
 
 def _told(secret: Secret) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """How accounts look in /api/v1. Values of secrets and tokens go in, or out once, and are never read back."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -39,7 +40,9 @@ class UserSerializer(serializers.ModelSerializer):
         if self.instance is None and not attrs.get("password"):
             raise serializers.ValidationError({"password": "Give the user a first password."})
         if self.instance is not None and attrs.pop("username", self.instance.username) != self.instance.username:
-            raise serializers.ValidationError({"username": "A name stays: it is in the audit trail. Make another user instead."})
+            raise serializers.ValidationError(
+                {"username": "A name stays: it is in the audit trail. Make another user instead."}
+            )
         return attrs
 
 
@@ -73,8 +76,12 @@ class MembershipSerializer(serializers.ModelSerializer):
     """A role of one user, or of one group, in one tenant; all by name."""
 
     tenant = serializers.SlugRelatedField(slug_field="name", queryset=Tenant.objects.all())
-    user = serializers.SlugRelatedField(slug_field="username", queryset=User.objects.all(), required=False, allow_null=True)
-    group = serializers.SlugRelatedField(slug_field="name", queryset=Group.objects.all(), required=False, allow_null=True)
+    user = serializers.SlugRelatedField(
+        slug_field="username", queryset=User.objects.all(), required=False, allow_null=True
+    )
+    group = serializers.SlugRelatedField(
+        slug_field="name", queryset=Group.objects.all(), required=False, allow_null=True
+    )
     role = serializers.ChoiceField(choices=TenantRole.choices)
 
     class Meta:
@@ -110,7 +117,9 @@ class SecretSerializer(serializers.ModelSerializer):
         if self.instance is not None:
             for fixed in ("name", "purpose", "schema"):
                 if attrs.pop(fixed, getattr(self.instance, fixed)) != getattr(self.instance, fixed):
-                    raise serializers.ValidationError({fixed: "This stays as it was made. Make another secret instead."})
+                    raise serializers.ValidationError(
+                        {fixed: "This stays as it was made. Make another secret instead."}
+                    )
         return attrs
 
 
@@ -127,7 +136,9 @@ class TokenSerializer(serializers.ModelSerializer):
 
     def validate_expires_at(self, at: Any) -> Any:
         if at is not None and at <= timezone.now():
-            raise serializers.ValidationError("This time has passed. Choose one in the future, or none for a token that does not expire.")
+            raise serializers.ValidationError(
+                "This time has passed. Choose one in the future, or none for a token that does not expire."
+            )
         return at
 
 

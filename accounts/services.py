@@ -1,4 +1,5 @@
 """Writes of users, groups, tenants and memberships, each with its audit entry. Secrets and tokens have modules of their own."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -37,7 +38,9 @@ def create_user(
     _check_profile(full_name, email, role)
     if User.objects.filter(username=username).exists():
         raise Conflict(f"There is a user {username} already. Choose another name.")
-    user = User(username=username, full_name=full_name, email=email, role=role, must_change_password=must_change_password)
+    user = User(
+        username=username, full_name=full_name, email=email, role=role, must_change_password=must_change_password
+    )
     _set_password(user, password)
     with transaction.atomic():
         user.save(force_insert=True)
@@ -58,9 +61,17 @@ def change_user(
     groups: Iterable[Group] | None = None,
 ) -> User:
     """Change what is given; Conflict where no system administrator would be left."""
-    given = {"full_name": full_name, "email": email, "role": role, "is_active": is_active, "must_change_password": must_change_password}
+    given = {
+        "full_name": full_name,
+        "email": email,
+        "role": role,
+        "is_active": is_active,
+        "must_change_password": must_change_password,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
-    _check_profile(str(changes.get("full_name", "")), str(changes.get("email", "")), str(changes.get("role", SystemRole.DEFAULT)))
+    _check_profile(
+        str(changes.get("full_name", "")), str(changes.get("email", "")), str(changes.get("role", SystemRole.DEFAULT))
+    )
     with transaction.atomic():
         # Read afresh: the instance given may already carry what a form wants.
         stored = User.objects.select_for_update().get(pk=user.pk)
@@ -84,7 +95,9 @@ def set_password(*, by: Actor, user: User, password: str, must_change: bool = Fa
     user.must_change_password = must_change
     with transaction.atomic():
         user.save(update_fields=["password", "must_change_password"])
-        audit.record(by=by, action="user.set_password", row=user, tenant=None, after={"must_change_password": must_change})
+        audit.record(
+            by=by, action="user.set_password", row=user, tenant=None, after={"must_change_password": must_change}
+        )
 
 
 def delete_user(*, by: Actor, user: User) -> None:
@@ -166,13 +179,17 @@ def delete_tenant(*, by: Actor, tenant: Tenant) -> None:
         tenant.delete()
 
 
-def set_membership(*, by: Actor, tenant: Tenant, role: str, user: User | None = None, group: Group | None = None) -> Membership:
+def set_membership(
+    *, by: Actor, tenant: Tenant, role: str, user: User | None = None, group: Group | None = None
+) -> Membership:
     """Give one user, or one group, this role in the tenant instead of the one it had; the same role again changes nothing."""
     if (user is None) == (group is None):
         raise ValidationError({"user": "Name a user or a group, one of the two."})
     _check_role(role, TenantRole.values)
     with transaction.atomic():
-        membership, is_new = Membership.objects.get_or_create(tenant=tenant, user=user, group=group, defaults={"role": role})
+        membership, is_new = Membership.objects.get_or_create(
+            tenant=tenant, user=user, group=group, defaults={"role": role}
+        )
         before = None if is_new else _told_membership(membership)
         if not is_new and membership.role != role:
             membership.role = role

@@ -1,4 +1,5 @@
 """Keeps guessing of passwords slow: counts failures per name and address. It neither knows nor tells whether a name exists."""
+
 from __future__ import annotations
 
 import datetime

@@ -1,4 +1,5 @@
 """API tokens: minted, found, revoked. One table serves `Authorization: Token` and `Authentication-Token`."""
+
 from __future__ import annotations
 
 import datetime
@@ -52,7 +53,9 @@ def mint_token(
 ) -> tuple[ApiToken, str]:
     """The row, and the value, which nobody can read again."""
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "This time has passed. Choose one in the future, or none for a token that does not expire."})
+        raise ValidationError(
+            {"expires_at": "This time has passed. Choose one in the future, or none for a token that does not expire."}
+        )
     if len(description) > 256:
         raise ValidationError({"description": "Use at most 256 characters."})
     token_id = _random(10)
@@ -103,7 +106,9 @@ def find_token(value: str, address: str = "") -> ApiToken | None:
 def _count_failure(name: str, address: str) -> None:
     """One row for each wrong secret, up to the limit; then words, and no more writing."""
     if throttle.seconds_locked(name, address):
-        raise TokenRefused(TokenFault.UNKNOWN, "This token was refused too often from your address. Make a new one under API tokens.")
+        raise TokenRefused(
+            TokenFault.UNKNOWN, "This token was refused too often from your address. Make a new one under API tokens."
+        )
     throttle.count_failure(name, address)
 
 

@@ -4,6 +4,7 @@ Envelope: every value is sealed (AES-256-GCM) with a data key of its own, and th
 key. Changing the vault key re-wraps data keys and never touches values. What is sealed is bound to the secret's id: moved to
 another row it does not open. Bytes: 1 format, 12 nonce, 48 wrapped data key, 12 nonce, the rest sealed value.
 """
+
 from __future__ import annotations
 
 import base64
@@ -43,7 +44,11 @@ def open_sealed(secret_id: UUID, ciphertext: bytes, key_id: str) -> str:
     data_key = _unwrap(secret_id, ciphertext, key_id)
     start = 1 + _NONCE + _WRAPPED
     try:
-        return AESGCM(data_key).decrypt(ciphertext[start : start + _NONCE], ciphertext[start + _NONCE :], _context(secret_id)).decode()
+        return (
+            AESGCM(data_key)
+            .decrypt(ciphertext[start : start + _NONCE], ciphertext[start + _NONCE :], _context(secret_id))
+            .decode()
+        )
     except InvalidTag:
         raise VaultError(f"Secret {secret_id} was changed outside the vault. Replace its value.") from None
 
@@ -73,7 +78,9 @@ def known_key_ids() -> list[str]:
 def add_key_to_file() -> str:
     """Put a fresh key first in DATA_DIR/vault.keys and return its id; processes at work notice by themselves."""
     if keys_are_given():
-        raise ImproperlyConfigured("The keys come from VAULT_KEYS: put a new key first in that setting and restart every process.")
+        raise ImproperlyConfigured(
+            "The keys come from VAULT_KEYS: put a new key first in that setting and restart every process."
+        )
     _keys()  # makes the file when there is none
     lines = [_new_key(), *_file().read_text().split()]
     _replace_file(lines)
@@ -82,7 +89,11 @@ def add_key_to_file() -> str:
 
 def drop_from_file(unused: set[str]) -> None:
     """Forget the keys with these ids; the newest always stays."""
-    keep = [line for line in _file().read_text().split() if _id_of(_decoded(line, str(_file()))) not in unused - {newest_key_id()}]
+    keep = [
+        line
+        for line in _file().read_text().split()
+        if _id_of(_decoded(line, str(_file()))) not in unused - {newest_key_id()}
+    ]
     _replace_file(keep)
 
 
@@ -105,7 +116,9 @@ def _unwrap(secret_id: UUID, ciphertext: bytes, key_id: str) -> bytes:
     if ciphertext[:1] != FORMAT:
         raise VaultError(f"Secret {secret_id} has a format that this version does not know. Replace its value.")
     try:
-        return AESGCM(vault_key).decrypt(ciphertext[1 : 1 + _NONCE], ciphertext[1 + _NONCE : 1 + _NONCE + _WRAPPED], _context(secret_id) + b":key")
+        return AESGCM(vault_key).decrypt(
+            ciphertext[1 : 1 + _NONCE], ciphertext[1 + _NONCE : 1 + _NONCE + _WRAPPED], _context(secret_id) + b":key"
+        )
     except InvalidTag:
         raise VaultError(f"Secret {secret_id} was changed outside the vault. Replace its value.") from None
 
@@ -180,7 +193,9 @@ def _decoded(text: str, where: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 32:
-        raise ImproperlyConfigured(f"A key in {where} is not 32 bytes in base64. Make one with: openssl rand -base64 32")
+        raise ImproperlyConfigured(
+            f"A key in {where} is not 32 bytes in base64. Make one with: openssl rand -base64 32"
+        )
     return key
 
 

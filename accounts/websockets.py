@@ -1,4 +1,5 @@
 """Who is behind a websocket, and whether that person still may look on."""
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

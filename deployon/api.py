@@ -25,7 +25,10 @@ from deployon.models import Placement, Rollout, Service, ServiceVersion
 from inventory.models import Environment, Filter
 
 KEY_HEADER = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key with the same request again starts nothing and answers with the same rollout."
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="The same key with the same request again starts nothing and answers with the same rollout.",
 )
 
 
@@ -51,7 +54,13 @@ def key_of(request: Request) -> rollouts.Key | None:
 class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
     """What can be put on environments."""
 
-    needs = {"*": "service.view", "create": "service.change", "partial_update": "service.change", "destroy": "service.change", "POST": "service.change"}
+    needs = {
+        "*": "service.view",
+        "create": "service.change",
+        "partial_update": "service.change",
+        "destroy": "service.change",
+        "POST": "service.change",
+    }
     queryset = Service.objects.none()
     serializer_class = shapes.ServiceSerializer
     parser_classes = [JSONParser, MultiPartParser, FormParser]
@@ -59,25 +68,40 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet)
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Service]:
-        return self.queryset if getattr(self, "swagger_fake_view", False) else reads.service_list(tenant_of(self.request).pk)
+        return (
+            self.queryset
+            if getattr(self, "swagger_fake_view", False)
+            else reads.service_list(tenant_of(self.request).pk)
+        )
 
-    @extend_schema(request={"multipart/form-data": shapes.NewServiceSerializer, "application/json": shapes.NewServiceSerializer}, responses={201: shapes.ServiceSerializer})
+    @extend_schema(
+        request={"multipart/form-data": shapes.NewServiceSerializer, "application/json": shapes.NewServiceSerializer},
+        responses={201: shapes.ServiceSerializer},
+    )
     def create(self, request: Request) -> Response:
         """Register a service with its first version."""
         given = shapes.NewServiceSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
         version = catalogue.register_service(
-            by=asker(request), tenant=tenant_of(request), name=data["name"], description=data["description"], source=self.source_of(data)
+            by=asker(request),
+            tenant=tenant_of(request),
+            name=data["name"],
+            description=data["description"],
+            source=self.source_of(data),
         )
-        return Response(self.get_serializer(self.get_queryset().get(pk=version.service_id)).data, status=status.HTTP_201_CREATED)
+        return Response(
+            self.get_serializer(self.get_queryset().get(pk=version.service_id)).data, status=status.HTTP_201_CREATED
+        )
 
     @extend_schema(request=shapes.DescriptionSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the description."""
         given = shapes.DescriptionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        catalogue.describe_service(by=asker(request), service=self.get_object(), description=given.validated_data["description"])
+        catalogue.describe_service(
+            by=asker(request), service=self.get_object(), description=given.validated_data["description"]
+        )
         return Response(self.get_serializer(self.get_object()).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
@@ -100,8 +124,12 @@ class Services(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet)
             return self.get_paginated_response(shapes.VersionSerializer(page, many=True).data)
         given = shapes.SourceSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        version, is_new = catalogue.add_version(by=asker(request), service=service, source=self.source_of(given.validated_data))
-        return Response(shapes.VersionSerializer(version).data, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
+        version, is_new = catalogue.add_version(
+            by=asker(request), service=service, source=self.source_of(given.validated_data)
+        )
+        return Response(
+            shapes.VersionSerializer(version).data, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+        )
 
     def source_of(self, data: dict[str, Any]) -> catalogue.Source:
         """The catalogue's words for what was sent."""
@@ -128,7 +156,11 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Rollout]:
-        return self.queryset if getattr(self, "swagger_fake_view", False) else reads.rollout_list(tenant_of(self.request).pk)
+        return (
+            self.queryset
+            if getattr(self, "swagger_fake_view", False)
+            else reads.rollout_list(tenant_of(self.request).pk)
+        )
 
     @extend_schema(responses=shapes.RolloutDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -153,24 +185,32 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
         )
         return Response(shapes.PreviewSerializer(preview).data)
 
-    @extend_schema(request=shapes.StartSerializer, responses={201: shapes.RolloutDetailSerializer}, parameters=[KEY_HEADER])
+    @extend_schema(
+        request=shapes.StartSerializer, responses={201: shapes.RolloutDetailSerializer}, parameters=[KEY_HEADER]
+    )
     def create(self, request: Request) -> Response:
         """Start what a preview showed. 409, naming what changed, where the world is another by now."""
         given = shapes.StartSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
         pace = rollouts.Pace(data["max_parallel"], data["failure_budget"])
-        rollout = rollouts.start_rollout(by=asker(request), tenant=tenant_of(request), digest=data["digest"], pace=pace, key=key_of(request))
+        rollout = rollouts.start_rollout(
+            by=asker(request), tenant=tenant_of(request), digest=data["digest"], pace=pace, key=key_of(request)
+        )
         return self.tell(rollout.pk, status.HTTP_201_CREATED)
 
     @extend_schema(
-        responses=shapes.TargetSerializer(many=True), filters=False, parameters=[OpenApiParameter("state", str, description="only those in this state")]
+        responses=shapes.TargetSerializer(many=True),
+        filters=False,
+        parameters=[OpenApiParameter("state", str, description="only those in this state")],
     )
     @action(detail=True, methods=["get"])
     def targets(self, request: Request, pk: str) -> Response:
         """Its targets, worst first."""
         page = self.paginate_queryset(reads.target_rows(self.the(pk), request.query_params.get("state", "")))
-        return self.get_paginated_response(shapes.TargetSerializer([reads.as_row(target) for target in page or ()], many=True).data)
+        return self.get_paginated_response(
+            shapes.TargetSerializer([reads.as_row(target) for target in page or ()], many=True).data
+        )
 
     @extend_schema(request=None, responses=shapes.RolloutDetailSerializer)
     @action(detail=True, methods=["post"])
@@ -200,18 +240,24 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
         rollouts.retry_rollout(by=asker(request), rollout=self.the(pk), key=key_of(request))
         return self.tell(int(pk))
 
-    @extend_schema(request=shapes.UninstallSerializer, responses={201: shapes.RolloutDetailSerializer}, parameters=[KEY_HEADER])
+    @extend_schema(
+        request=shapes.UninstallSerializer, responses={201: shapes.RolloutDetailSerializer}, parameters=[KEY_HEADER]
+    )
     @action(detail=True, methods=["post"])
     def uninstall(self, request: Request, pk: str) -> Response:
         """Take the service away from where this rollout put it: a rollout of its own."""
         given = shapes.UninstallSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        rollout = rollouts.uninstall_rollout(by=asker(request), rollout=self.the(pk), digest=given.validated_data["digest"], key=key_of(request))
+        rollout = rollouts.uninstall_rollout(
+            by=asker(request), rollout=self.the(pk), digest=given.validated_data["digest"], key=key_of(request)
+        )
         return self.tell(rollout.pk, status.HTTP_201_CREATED)
 
     def the(self, pk: str) -> Rollout:
         """The rollout, in the tenant of the request."""
-        return Rollout.objects.select_related("run", "tenant", "version__service").get(pk=pk, tenant=tenant_of(self.request))
+        return Rollout.objects.select_related("run", "tenant", "version__service").get(
+            pk=pk, tenant=tenant_of(self.request)
+        )
 
     def tell(self, pk: int, code: int = status.HTTP_200_OK) -> Response:
         """A rollout in full."""
@@ -228,7 +274,11 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
         rows = rows.filter(service=int(service)) if service.isdigit() else rows.filter(service__name=service)
         found = (rows.filter(number=number) if number else rows).order_by("-number").first()
         if found is None:
-            raise ValidationError({"service": f"There is no service {service!r}{f' with version {number}' if number else ''} here. Look at /api/v1/services/."})
+            raise ValidationError(
+                {
+                    "service": f"There is no service {service!r}{f' with version {number}' if number else ''} here. Look at /api/v1/services/."
+                }
+            )
         return found
 
     def where_of(self, data: dict[str, Any]) -> previews.Where:
@@ -237,7 +287,9 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
             if "rules" in data or "environments" in data:
                 raise ValidationError({"filter": "Give rules, a filter or environments: one of the three."})
             tenant = tenant_of(self.request)
-            return previews.Where(rules=Filter.objects.visible_to(asker(self.request).user, tenant).named(data["filter"], tenant).rules)
+            return previews.Where(
+                rules=Filter.objects.visible_to(asker(self.request).user, tenant).named(data["filter"], tenant).rules
+            )
         rules = [dict(rule) for rule in data["rules"]] if "rules" in data else None
         return previews.Where(rules=rules, environments=data.get("environments"))
 
@@ -252,7 +304,9 @@ class Placements(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSe
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Placement]:
-        return self.queryset if getattr(self, "swagger_fake_view", False) else reads.placements(tenant_of(self.request).pk)
+        return (
+            self.queryset if getattr(self, "swagger_fake_view", False) else reads.placements(tenant_of(self.request).pk)
+        )
 
 
 routes: list[tuple[str, type, str]] = [

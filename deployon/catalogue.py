@@ -43,21 +43,31 @@ class Source:
         """ValidationError where it is not exactly one of the two."""
         if (self.content is None) == (not self.remote_blueprint):
             raise ValidationError(
-                {"archive": "Upload a blueprint archive, or name a blueprint that the sub-managers have already: one of the two."}
+                {
+                    "archive": "Upload a blueprint archive, or name a blueprint that the sub-managers have already: one of the two."
+                }
             )
         if self.content is not None and len(self.content) > settings.ARCHIVE_MAX_BYTES:
             limit = settings.ARCHIVE_MAX_BYTES // (1024 * 1024)
-            raise ValidationError({"archive": f"The archive is larger than {limit} MB. Leave out what the blueprint does not need."})
+            raise ValidationError(
+                {"archive": f"The archive is larger than {limit} MB. Leave out what the blueprint does not need."}
+            )
         if self.remote_blueprint and not REMOTE_ID.fullmatch(self.remote_blueprint):
             raise ValidationError(
-                {"remote_blueprint": "A blueprint id has letters, digits, '-', '.' and '_', and begins with a letter. Enter it as the sub-manager lists it."}
+                {
+                    "remote_blueprint": "A blueprint id has letters, digits, '-', '.' and '_', and begins with a letter. Enter it as the sub-manager lists it."
+                }
             )
 
 
 def register_service(*, by: Actor, tenant: Tenant, name: str, source: Source, description: str = "") -> ServiceVersion:
     """A new service with its first version. Conflict where the name is taken."""
     if not NAME.fullmatch(name):
-        raise ValidationError({"name": "A service name has letters, digits, '-', '.' and '_', and begins with a letter: it becomes an id at the sub-managers."})
+        raise ValidationError(
+            {
+                "name": "A service name has letters, digits, '-', '.' and '_', and begins with a letter: it becomes an id at the sub-managers."
+            }
+        )
     if Service.objects.filter(tenant=tenant, name=name).exists():
         raise Conflict(f"There is a service {name!r} already. Add a version to it, or choose another name.")
     facts = _facts(source)  # before the transaction: it parses in another process
@@ -83,7 +93,14 @@ def describe_service(*, by: Actor, service: Service, description: str) -> Servic
     service.description = description
     with transaction.atomic():
         service.save(update_fields=["description"])
-        audit.record(by=by, action="service.update", row=service, tenant=service.tenant, before=before, after=audit.snapshot(service))
+        audit.record(
+            by=by,
+            action="service.update",
+            row=service,
+            tenant=service.tenant,
+            before=before,
+            after=audit.snapshot(service),
+        )
     return service
 
 
@@ -124,7 +141,9 @@ def _remote_facts(blueprint_id: str, environment: Environment) -> BlueprintFacts
     return BlueprintFacts(inputs=dict(plan.inputs), capabilities=list(plan.capabilities), description=plan.description)
 
 
-def _store_version(*, by: Actor, service: Service, source: Source, facts: BlueprintFacts) -> tuple[ServiceVersion, bool]:
+def _store_version(
+    *, by: Actor, service: Service, source: Source, facts: BlueprintFacts
+) -> tuple[ServiceVersion, bool]:
     Service.objects.select_for_update().get(pk=service.pk)  # numbers are given one at a time
     main_file = source.main_file or "blueprint.yaml"
     archive = contents.store(source.content, source.file_name) if source.content is not None else None

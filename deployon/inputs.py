@@ -118,7 +118,7 @@ def _as_type(name: str, kind: str, value: Any) -> tuple[Any, str]:
 
 
 def _violation(operator: str, argument: Any, value: Any) -> str:
-    """"" where the constraint holds, else what the value must do. Unknown operators are the sub-manager's to judge."""
+    """ "" where the constraint holds, else what the value must do. Unknown operators are the sub-manager's to judge."""
     rule = _RULES.get(operator)
     if rule is None:
         return ""

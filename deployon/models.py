@@ -1,4 +1,5 @@
 """Services and their versions, placements on environments, previews, rollouts and their targets."""
+
 from __future__ import annotations
 
 import hashlib
@@ -112,7 +113,9 @@ class Preview(models.Model):
     inputs = models.JSONField(default=dict)
     rules = models.JSONField(default=list)
     environments = models.JSONField(null=True)  # ids, where they were named one by one instead of by rules
-    content = models.JSONField()  # {"create": [row...], "remove", "differs", "stays", "excluded"}; row: deployon.previews.Row
+    content = (
+        models.JSONField()
+    )  # {"create": [row...], "remove", "differs", "stays", "excluded"}; row: deployon.previews.Row
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -157,7 +157,10 @@ class Remove(TargetStep):
         return f"Uninstall {self.what} from {self.where}"
 
     def check(self, context: Context) -> bool | Later:
-        return bool(context.memory.get("done")) or not Target.objects.filter(pk=self.target, placement__isnull=False).exists()
+        return (
+            bool(context.memory.get("done"))
+            or not Target.objects.filter(pk=self.target, placement__isnull=False).exists()
+        )
 
     def act(
         self, context: Context, work: Work, client: ManagerClient

@@ -26,7 +26,9 @@ def ensure_placements(*, by: Actor, rollout: Rollout, environments: Iterable[Env
     version, rows = rollout.version, list(environments)
     known = {
         placement.environment_id: placement
-        for placement in Placement.objects.filter(service=version.service, environment__in=rows).select_related("deployment")
+        for placement in Placement.objects.filter(service=version.service, environment__in=rows).select_related(
+            "deployment"
+        )
     }
     if rollout.action == Rollout.Action.UNINSTALL:
         _want(list(known.values()), None, {})
@@ -83,7 +85,9 @@ def _deployment(by: Actor, rollout: Rollout, environment: Environment) -> Deploy
 def _want(placements: list[Placement], version: ServiceVersion | None, inputs: dict[str, Any]) -> None:
     for start in range(0, len(placements), _BATCH):
         keys = [each.pk for each in placements[start : start + _BATCH]]
-        Placement.objects.filter(pk__in=keys).update(desired_version=version, desired_inputs=inputs, updated_at=timezone.now())
+        Placement.objects.filter(pk__in=keys).update(
+            desired_version=version, desired_inputs=inputs, updated_at=timezone.now()
+        )
 
 
 def _label(by: Actor, version: ServiceVersion, environments: dict[int, Environment]) -> None:

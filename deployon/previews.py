@@ -36,7 +36,11 @@ class Where:
 
     def check(self) -> None:
         if (self.rules is None) == (self.environments is None):
-            raise ValidationError({"rules": "Say where: filter rules ([] means every environment), or a list of environments; one of the two."})
+            raise ValidationError(
+                {
+                    "rules": "Say where: filter rules ([] means every environment), or a list of environments; one of the two."
+                }
+            )
 
 
 def preview_rollout(
@@ -55,7 +59,11 @@ def preview_rollout(
     """
     where.check()
     environments = _environments(by, tenant, where)
-    if action == Rollout.Action.DEPLOY and version.source == ServiceVersion.Source.PRESENT and not version.inputs_schema:
+    if (
+        action == Rollout.Action.DEPLOY
+        and version.source == ServiceVersion.Source.PRESENT
+        and not version.inputs_schema
+    ):
         _learn_schema(version, environments)
     wanted = _wanted(version, inputs or {}, action)
     found = surveys.survey(wanted, environments) if survey else {}
@@ -112,10 +120,16 @@ def _wanted(version: ServiceVersion, inputs: dict[str, Any], action: str) -> Wan
 def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:
     """Those that match and that the asker may see, with what the verdict needs, in a fixed number of queries."""
     rows = Environment.objects.visible_to(by.user, tenant)
-    rows = rows.matching(parse(where.rules, are_titles_free=True)) if where.rules is not None else rows.filter(pk__in=list(where.environments or ()))
+    rows = (
+        rows.matching(parse(where.rules, are_titles_free=True))
+        if where.rules is not None
+        else rows.filter(pk__in=list(where.environments or ()))
+    )
     latest = Probe.objects.filter(environment=OuterRef("pk")).order_by("-id").values("pk")[:1]
     found: list[Any] = list(
-        rows.select_related("deployment__site", "sub_manager", "credential__token", "credential__username", "credential__password")
+        rows.select_related(
+            "deployment__site", "sub_manager", "credential__token", "credential__username", "credential__password"
+        )
         .annotate(last_probe_id=Subquery(latest))
         .order_by("deployment__display_name", "pk")
     )

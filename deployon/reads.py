@@ -15,7 +15,15 @@ from runs.states import FINAL_RUN_STATES, RunState
 
 ACTING = (Target.Intent.CREATE, Target.Intent.REMOVE)
 # Worst first, then what moves, then what is done.
-_ORDER = (RunState.FAILED, RunState.CANCELLED, RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.PENDING, RunState.HELD)
+_ORDER = (
+    RunState.FAILED,
+    RunState.CANCELLED,
+    RunState.RUNNING,
+    RunState.WAITING,
+    RunState.PAUSED,
+    RunState.PENDING,
+    RunState.HELD,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +67,11 @@ def service_list(tenant_id: int) -> QuerySet[Service]:
 
 def target_rows(rollout: Rollout, state: str = "") -> QuerySet[Target]:
     """The targets of a rollout, worst first, ready for `as_row`; only those in `state` (a run state or an intent) if given."""
-    order = Case(*(When(run__state=each, then=Value(place)) for place, each in enumerate(_ORDER)), default=Value(99), output_field=IntegerField())
+    order = Case(
+        *(When(run__state=each, then=Value(place)) for place, each in enumerate(_ORDER)),
+        default=Value(99),
+        output_field=IntegerField(),
+    )
     rows = (
         Target.objects.filter(rollout=rollout)
         .select_related("environment__deployment__site", "run", "placement__deployment")

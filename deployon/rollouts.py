@@ -34,7 +34,9 @@ class Pace:
         if self.max_parallel < 0:
             raise ValidationError({"max_parallel": "Enter how many targets may be at work at once, 0 for no limit."})
         if self.failure_budget is not None and self.failure_budget < 0:
-            raise ValidationError({"failure_budget": "Enter how many failures are borne before no more targets are started."})
+            raise ValidationError(
+                {"failure_budget": "Enter how many failures are borne before no more targets are started."}
+            )
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Key:
     request_hash: str
 
 
-def start_rollout(*, by: Actor, tenant: Tenant, digest: str, pace: Pace | None = None, key: Key | None = None) -> Rollout:
+def start_rollout(
+    *, by: Actor, tenant: Tenant, digest: str, pace: Pace | None = None, key: Key | None = None
+) -> Rollout:
     """Do what the preview with this digest showed. Conflict, naming what changed, where the world is another by now."""
     pace = pace or Pace()
     pace.check()
@@ -54,15 +58,21 @@ def start_rollout(*, by: Actor, tenant: Tenant, digest: str, pace: Pace | None =
             return known
         preview = Preview.objects.filter(tenant=tenant, digest=digest).select_related("version__service").first()
         if preview is None:
-            raise ValidationError({"digest": "There is no preview with this digest; they are kept for a day. Preview again."})
+            raise ValidationError(
+                {"digest": "There is no preview with this digest; they are kept for a day. Preview again."}
+            )
         Service.objects.select_for_update().get(pk=preview.version.service_id)  # one start of a service at a time
         if key and (known := _started_by(tenant, key)):  # the same request a moment ago
             return known
         now, content = previews.look_again(preview, by)
         if now != digest:
-            raise Conflict(f"Things have changed since this preview: {changes(preview.content, content)}. Preview again.")
+            raise Conflict(
+                f"Things have changed since this preview: {changes(preview.content, content)}. Preview again."
+            )
         if not content["create"] and not content["remove"]:
-            raise ValidationError({"digest": "There is nothing to do: no environment of this preview would be touched."})
+            raise ValidationError(
+                {"digest": "There is nothing to do: no environment of this preview would be touched."}
+            )
         rollout = Rollout.objects.create(
             tenant=tenant,
             action=preview.action,
@@ -76,7 +86,9 @@ def start_rollout(*, by: Actor, tenant: Tenant, digest: str, pace: Pace | None =
             created_by=by.user,
         )
         _remember(tenant, key, rollout)
-        environments = Environment.objects.filter(pk__in=[row["environment"] for row in content["create"] + content["remove"]])
+        environments = Environment.objects.filter(
+            pk__in=[row["environment"] for row in content["create"] + content["remove"]]
+        )
         placements = ensure_placements(by=by, rollout=rollout, environments=environments.select_related("deployment"))
         targets = create_targets(rollout, content, placements)
         _begin(by, rollout, targets, {row["environment"]: row["name"] for row in content["create"] + content["remove"]})
@@ -87,7 +99,9 @@ def start_rollout(*, by: Actor, tenant: Tenant, digest: str, pace: Pace | None =
 def retry_rollout(*, by: Actor, rollout: Rollout, key: Key | None = None) -> Rollout:
     """Once more for exactly the targets that failed, were cancelled or never started. Conflict while it still runs."""
     with transaction.atomic():
-        rollout = Rollout.objects.select_for_update(of=("self",)).select_related("run", "version__service").get(pk=rollout.pk)
+        rollout = (
+            Rollout.objects.select_for_update(of=("self",)).select_related("run", "version__service").get(pk=rollout.pk)
+        )
         if key and (known := _started_by(rollout.tenant, key)):
             return known
         if rollout.run is not None and rollout.run.state not in FINAL_RUN_STATES:
@@ -113,7 +127,9 @@ def uninstall_rollout(
     if not digest:
         where = previews.Where(environments=previews.placed_environments(rollout))
         action = Rollout.Action.UNINSTALL
-        digest = previews.preview_rollout(by=by, tenant=rollout.tenant, version=rollout.version, where=where, action=action).digest
+        digest = previews.preview_rollout(
+            by=by, tenant=rollout.tenant, version=rollout.version, where=where, action=action
+        ).digest
     pace = pace or Pace(rollout.max_parallel, rollout.failure_budget)
     return start_rollout(by=by, tenant=rollout.tenant, digest=digest, pace=pace, key=key)
 

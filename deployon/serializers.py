@@ -18,7 +18,18 @@ class VersionSerializer(serializers.ModelSerializer[ServiceVersion]):
 
     class Meta:
         model = ServiceVersion
-        fields = ("id", "number", "source", "digest", "main_file", "remote_blueprint", "inputs_schema", "capabilities", "created_by", "created_at")
+        fields = (
+            "id",
+            "number",
+            "source",
+            "digest",
+            "main_file",
+            "remote_blueprint",
+            "inputs_schema",
+            "capabilities",
+            "created_by",
+            "created_at",
+        )
         read_only_fields = fields
 
 
@@ -46,7 +57,9 @@ class SourceSerializer(serializers.Serializer[Any]):
     archive = serializers.FileField(required=False, help_text="zip, tar, tar.gz or tar.bz2 with one folder at the top")
     main_file = serializers.CharField(required=False, default="blueprint.yaml", max_length=256)
     remote_blueprint = serializers.CharField(required=False, default="", max_length=256, allow_blank=True)
-    environment = serializers.IntegerField(required=False, help_text="where to read the inputs of a blueprint that is present already")
+    environment = serializers.IntegerField(
+        required=False, help_text="where to read the inputs of a blueprint that is present already"
+    )
 
 
 class NewServiceSerializer(SourceSerializer):
@@ -117,7 +130,13 @@ class StartSerializer(serializers.Serializer[Any]):
 
     digest = serializers.CharField(help_text="of the preview")
     max_parallel = serializers.IntegerField(default=10, min_value=0, help_text="targets at once; 0: no limit")
-    failure_budget = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, help_text="failures after which no more targets are started; null: no limit")
+    failure_budget = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        help_text="failures after which no more targets are started; null: no limit",
+    )
 
 
 class UninstallSerializer(serializers.Serializer[Any]):

@@ -42,7 +42,9 @@ class _Idle:
     def give_back(self, key: int, born: float, client: ManagerClient) -> None:
         closing: list[ManagerClient] = []
         with self._lock:
-            if (other := self._clients.pop(key, None)) is not None:  # two steps at one environment: one client is enough
+            if (
+                other := self._clients.pop(key, None)
+            ) is not None:  # two steps at one environment: one client is enough
                 self._open.pop(key, None)
                 closing.append(other[1])
             self._clients[key] = (born, client)
@@ -73,7 +75,9 @@ def forget() -> None:
 
 
 def _connect(environment_id: int) -> ManagerClient:
-    rows = Environment.objects.select_related("sub_manager", "credential__token", "credential__username", "credential__password")
+    rows = Environment.objects.select_related(
+        "sub_manager", "credential__token", "credential__username", "credential__password"
+    )
     return client_for(rows.get(pk=environment_id))
 
 

@@ -45,7 +45,9 @@ class TargetStep(Operation):
         """Is it as wanted there? Asked only where our knowledge says that something is there."""
         return False
 
-    def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet | driver.Differs | driver.Failed:
+    def act(
+        self, context: Context, work: Work, client: ManagerClient
+    ) -> driver.Done | driver.NotYet | driver.Differs | driver.Failed:
         """One look of the driver at bringing it about."""
         raise NotImplementedError
 
@@ -82,7 +84,9 @@ class TargetStep(Operation):
         if isinstance(result, driver.Done):
             self.finish(context, work, client, result)
             context.memory["done"] = True
-            if not self.is_last and context.is_cancelled():  # the engine begins no other step, so nobody else would say so
+            if (
+                not self.is_last and context.is_cancelled()
+            ):  # the engine begins no other step, so nobody else would say so
                 work.failed("Cancelled before it was finished. Retry to go on, or uninstall what is there.")
             return None
         if isinstance(result, driver.Differs):
@@ -99,7 +103,11 @@ class TargetStep(Operation):
         memory = context.memory
         begun = memory.setdefault("begun_at", time.time())
         if time.time() - begun > self.seconds:
-            raise OutOfTime(ErrorKind.BUSY, f"{look.why} That has lasted {self.seconds / 60:.0f} minutes, which is the limit. Look at it there, then retry.", status=400)
+            raise OutOfTime(
+                ErrorKind.BUSY,
+                f"{look.why} That has lasted {self.seconds / 60:.0f} minutes, which is the limit. Look at it there, then retry.",
+                status=400,
+            )
         if look.error is not None:
             return self._blip(context, work, look.error, look.why)
         memory.pop("blips", None)
@@ -156,7 +164,11 @@ class TargetStep(Operation):
                 said = self._tell_cancel(context, work, client)
         except ManagerError as error:
             if error.is_transient and time.time() - since < CANCEL_GIVE_UP_SECONDS:
-                return Later(3.0, f"The sub-manager could not be told to cancel yet. {error.message}", deadline=CANCEL_GIVE_UP_SECONDS + 60)
+                return Later(
+                    3.0,
+                    f"The sub-manager could not be told to cancel yet. {error.message}",
+                    deadline=CANCEL_GIVE_UP_SECONDS + 60,
+                )
             said = f"Cancelled here, but the sub-manager could not be told: {error.message}"
         if isinstance(said, Later):
             return said
@@ -184,7 +196,11 @@ class TargetStep(Operation):
                 return f"Cancelled. The execution has ended at the sub-manager: {row.status}."
         if time.time() - memory["cancel_since"] > CANCEL_GIVE_UP_SECONDS:
             return "Cancelled here, but the execution still runs at the sub-manager although it was told to end it. Look at it there."
-        return Later(1.0, f"The sub-manager was asked to {memory['cancel_asked'][0]}; waiting until it has ended there.", deadline=CANCEL_GIVE_UP_SECONDS + 60)
+        return Later(
+            1.0,
+            f"The sub-manager was asked to {memory['cancel_asked'][0]}; waiting until it has ended there.",
+            deadline=CANCEL_GIVE_UP_SECONDS + 60,
+        )
 
     def _running_there(self, work: Work, client: ManagerClient) -> str:
         """The execution of this step that runs there, where its id was lost or never learnt."""
@@ -194,4 +210,3 @@ class TargetStep(Operation):
         if found is not None and found.latest_status == "in_progress" and found.latest_workflow == self.workflow:
             return found.latest_execution
         return ""
-

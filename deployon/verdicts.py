@@ -98,7 +98,11 @@ def _compare_found(found: Found, holder: str) -> tuple[str, str, str]:
     if found.difference:
         return "differs", found.difference, found.why
     if found.situation == Situation.REMOVING:
-        return "differs", "removing", f"It is being removed{f' by {holder}' if holder else ''}. Preview again when that has ended."
+        return (
+            "differs",
+            "removing",
+            f"It is being removed{f' by {holder}' if holder else ''}. Preview again when that has ended.",
+        )
     if found.situation == Situation.INSTALLED and not holder:
         return "stays", "", "The same version with the same inputs is there."
     if found.situation == Situation.ABSENT:
@@ -109,7 +113,11 @@ def _compare_found(found: Found, holder: str) -> tuple[str, str, str]:
 def _compare_known(wanted: Wanted, placement: Placement, holder: str) -> tuple[str, str, str]:
     """By our own knowledge: what is there, or what is about to be."""
     is_there = bool(placement.actual_digest)
-    digest = placement.actual_digest if is_there else (placement.desired_version.content_digest if placement.desired_version else "")
+    digest = (
+        placement.actual_digest
+        if is_there
+        else (placement.desired_version.content_digest if placement.desired_version else "")
+    )
     known_hash = placement.actual_inputs_hash if is_there else inputs_hash(placement.desired_inputs)
     if placement.state == Placement.State.DIFFERS:
         return "differs", "foreign", placement.why
@@ -121,7 +129,11 @@ def _compare_known(wanted: Wanted, placement: Placement, holder: str) -> tuple[s
         return "differs", "content", _other_content(placement, is_there, holder)
     if known_hash != wanted.inputs_hash:
         if not is_there:
-            return "differs", "inputs", f"{holder} is putting it there with other inputs. Preview again when that has ended."
+            return (
+                "differs",
+                "inputs",
+                f"{holder} is putting it there with other inputs. Preview again when that has ended.",
+            )
         return "differs", "inputs", "It is there with other inputs. Uninstall it first to put it there with these."
     if placement.state == Placement.State.DEPLOYED:
         return "stays", "", "The same version with the same inputs is there."
@@ -143,7 +155,9 @@ def cannot_upload(version: ServiceVersion, environment: Environment) -> str:
     probe = getattr(environment, "last_probe", None)
     for rung in probe.rungs if probe is not None else ():
         if rung.get("key") == "role" and rung.get("state") in ("failed", "warned"):
-            return f"Its credential may not upload blueprints: {rung.get('detail', '')} {rung.get('remedy', '')}".strip()
+            return (
+                f"Its credential may not upload blueprints: {rung.get('detail', '')} {rung.get('remedy', '')}".strip()
+            )
     return ""
 
 

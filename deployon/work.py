@@ -33,7 +33,11 @@ _DEPLOYMENT = (
     "pk", "installation_status", "deployment_status", "latest_execution", "latest_execution_status", "latest_execution_workflow",
     "latest_execution_total", "latest_execution_finished",
 )  # fmt: skip
-_COLUMNS = (*_TARGET, *(f"placement__{name}" for name in _PLACEMENT), *(f"placement__deployment__{name}" for name in _DEPLOYMENT))
+_COLUMNS = (
+    *_TARGET,
+    *(f"placement__{name}" for name in _PLACEMENT),
+    *(f"placement__deployment__{name}" for name in _DEPLOYMENT),
+)
 
 
 @dataclass
@@ -53,7 +57,9 @@ class Work:
         """OperationError where its rows are gone. Plain columns: whole rows of seven tables cost five times as much to read."""
         found: tuple[Any, ...] | None = Target.objects.filter(pk=target_id).values_list(*_COLUMNS).first()
         if found is None or found[len(_TARGET)] is None:
-            raise OperationError("This target is not there any more: its rollout was deleted. Start a new rollout.", cause="gone")
+            raise OperationError(
+                "This target is not there any more: its rollout was deleted. Start a new rollout.", cause="gone"
+            )
         values = iter(found)
         rollout, run, environment, above, wire_id = (next(values) for _ in _TARGET)
         placement = Placement(**{name: next(values) for name in _PLACEMENT})
@@ -180,7 +186,9 @@ def plan_of(rollout_id: int) -> tuple[ServiceVersion, dict[str, Any]]:
     """Version and inputs of a rollout, which never change once it is started; kept a minute for its many targets."""
     known = _PLANS.get(rollout_id)
     if known is None or known[0] < time.monotonic():
-        rows = Rollout.objects.select_related("version__service").defer("preview", "rules", "version__inputs_schema", "version__capabilities")
+        rows = Rollout.objects.select_related("version__service").defer(
+            "preview", "rules", "version__inputs_schema", "version__capabilities"
+        )
         rollout = rows.get(pk=rollout_id)
         with _LOCK:
             if len(_PLANS) > 100:

@@ -1,4 +1,5 @@
 """Django's admin over the inventory; what the product itself finds out (states, probes, content) is read-only."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -78,7 +79,9 @@ class SubManagerForm(ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        wanted = ConnectionFields(endpoint=self.instance.endpoint, protocol=self.instance.protocol, port=self.instance.port)
+        wanted = ConnectionFields(
+            endpoint=self.instance.endpoint, protocol=self.instance.protocol, port=self.instance.port
+        )
         for name in ("trust", "ca_bundle", "fingerprint", "insecure_reason"):
             wanted[name] = data.get(name, "")
         target = read_target(wanted)
@@ -94,7 +97,16 @@ class SubManagerAdmin(AuditedAdmin):
     list_filter = ["tenant", "protocol", "trust"]
     list_select_related = ["tenant"]
     search_fields = ["endpoint"]
-    readonly_fields = ["tenant", "endpoint", "protocol", "port", "version", "edition", "certificate_expires_at", "created_at"]
+    readonly_fields = [
+        "tenant",
+        "endpoint",
+        "protocol",
+        "port",
+        "version",
+        "edition",
+        "certificate_expires_at",
+        "created_at",
+    ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -113,7 +125,16 @@ class CredentialAdmin(ReadOnlyAdmin):
 class DeploymentAdmin(AuditedAdmin):
     """The rows that v3.1 lists; made with what owns them."""
 
-    list_display = ["wire_id", "display_name", "tenant", "kind", "site", "visibility", "deployment_status", "created_at"]
+    list_display = [
+        "wire_id",
+        "display_name",
+        "tenant",
+        "kind",
+        "site",
+        "visibility",
+        "deployment_status",
+        "created_at",
+    ]
     list_filter = ["tenant", "kind", "deployment_status", "visibility"]
     list_select_related = ["tenant", "site"]
     search_fields = ["wire_id", "display_name"]
@@ -176,7 +197,9 @@ class LabelAdmin(AuditedAdmin):
 
     def remove(self, by: Actor, row: Label) -> None:
         with transaction.atomic():
-            audit.record(by=by, action="label.delete", row=row, tenant=row.deployment.tenant, before=audit.snapshot(row))
+            audit.record(
+                by=by, action="label.delete", row=row, tenant=row.deployment.tenant, before=audit.snapshot(row)
+            )
             labels.remove_labels(by=by, deployment=row.deployment, labels=[(row.key, row.value)])
 
 
@@ -188,7 +211,17 @@ class EnvironmentAdmin(AuditedAdmin):
     list_filter = ["state", "deployment__tenant"]
     list_select_related = ["deployment", "sub_manager"]
     search_fields = ["deployment__wire_id", "deployment__display_name", "sub_manager__endpoint"]
-    fields = ["deployment", "sub_manager", "remote_tenant", "credential", "state", "why", "state_since", "last_seen_at", "last_probe_at"]
+    fields = [
+        "deployment",
+        "sub_manager",
+        "remote_tenant",
+        "credential",
+        "state",
+        "why",
+        "state_since",
+        "last_seen_at",
+        "last_probe_at",
+    ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [str(name) for name in self.fields or () if name != "remote_tenant"]

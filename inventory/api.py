@@ -1,4 +1,5 @@
 """View sets of /api/v1: sites, sub-managers, filters, labels; environments are in environment_api. They ask and tell; services write."""
+
 from __future__ import annotations
 
 from typing import Any, cast
@@ -30,10 +31,16 @@ class Sites(Named):
         if getattr(self, "swagger_fake_view", False):
             return Site.objects.none()
         user, tenant = place(self.request)
-        rows = Site.objects.visible_to(user, tenant).select_related("tenant").annotate(environments=Count("deployments__environment"))
+        rows = (
+            Site.objects.visible_to(user, tenant)
+            .select_related("tenant")
+            .annotate(environments=Count("deployments__environment"))
+        )
         rows = rows if self.action in self.reads else rows.filter(tenant=tenant)
         search = self.request.query_params.get("q", "")
-        return cast("QuerySet[Site]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows)
+        return cast(
+            "QuerySet[Site]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows
+        )
 
     @extend_schema(parameters=[OpenApiParameter("q", OpenApiTypes.STR, description="Text in the name")])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -75,7 +82,9 @@ class Filters(Named):
         rows = Filter.objects.visible_to(user, tenant).select_related("tenant")
         rows = rows if self.action in self.reads else rows.filter(tenant=tenant)
         search = self.request.query_params.get("q", "")
-        return cast("QuerySet[Filter]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows)
+        return cast(
+            "QuerySet[Filter]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows
+        )
 
     @extend_schema(parameters=[OpenApiParameter("q", OpenApiTypes.STR, description="Text in the name")])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -95,7 +104,9 @@ class Filters(Named):
         saved = self.get_object()
         given = self.written(serializers.FilterSerializer, partial=True)
         if given.pop("name", saved.name) != saved.name:
-            raise ValidationError({"name": "A name stays: rollouts and scripts refer to it. Save another filter instead."})
+            raise ValidationError(
+                {"name": "A name stays: rollouts and scripts refer to it. Save another filter instead."}
+            )
         return self.told(saved_filters.update_filter(by=asker(request), saved=saved, are_titles_free=True, **given))
 
     @extend_schema(parameters=[NAME])
@@ -138,7 +149,9 @@ class Labels(ViewSet):
     serializer_class = serializers.VocabularySerializer
     _search = OpenApiParameter("q", OpenApiTypes.STR, description="Text in them")
 
-    @extend_schema(parameters=[_search, OpenApiParameter("reserved", OpenApiTypes.BOOL, description="Reserved keys instead")])
+    @extend_schema(
+        parameters=[_search, OpenApiParameter("reserved", OpenApiTypes.BOOL, description="Reserved keys instead")]
+    )
     def list(self, request: Request) -> Response:
         """Keys of labels in use."""
         if request.query_params.get("reserved", "").lower() in ("true", "1"):

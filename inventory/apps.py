@@ -1,4 +1,5 @@
 """Registers the app with Django."""
+
 from typing import Any
 
 from django.apps import AppConfig

@@ -14,7 +14,9 @@ from django.utils.module_loading import import_string
 class BlueprintFacts:
     """A blueprint that parses, reduced to what a form or a preview needs."""
 
-    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # {name: {type, default, constraints, required, ...}}
+    inputs: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # {name: {type, default, constraints, required, ...}}
     capabilities: list[str] = field(default_factory=list)  # names that it exports
     nodes: list[str] = field(default_factory=list)
     requirements: dict[str, Any] = field(default_factory=dict)  # {"secrets": [...], "parent_capabilities": [...]}

@@ -1,4 +1,5 @@
 """From what people enter and rows keep to what connectors take: address, trust, credential, a client of an environment."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -133,12 +134,16 @@ def _read_trust(fields: ConnectionFields, protocol: str) -> dict[str, str]:
 
 def _read_bundle(pem: str) -> str:
     if "PRIVATE KEY" in pem:
-        raise ValidationError({"ca_bundle": "This holds a private key, which stays where it is. Paste the certificates alone."})
+        raise ValidationError(
+            {"ca_bundle": "This holds a private key, which stays where it is. Paste the certificates alone."}
+        )
     bundle = _or_fault("ca_bundle", wire.Trust.bundle, pem).ca_bundle.strip() + "\n"
     try:
         ssl.create_default_context(cadata=bundle)
     except (ssl.SSLError, ValueError):
-        raise ValidationError({"ca_bundle": "The CA bundle cannot be read. Copy it again, whole, with its BEGIN and END lines."}) from None
+        raise ValidationError(
+            {"ca_bundle": "The CA bundle cannot be read. Copy it again, whole, with its BEGIN and END lines."}
+        ) from None
     return bundle
 
 
@@ -157,7 +162,9 @@ def address_for(target: Target) -> wire.Address:
 
 def address_of(sub_manager: SubManager, remote_tenant: str) -> wire.Address:
     """Where one tenant of a sub-manager is, and how far its certificate is trusted. ValueError for a row that holds nonsense."""
-    return wire.Address(sub_manager.endpoint, sub_manager.port, sub_manager.protocol, remote_tenant, _trust(sub_manager))
+    return wire.Address(
+        sub_manager.endpoint, sub_manager.port, sub_manager.protocol, remote_tenant, _trust(sub_manager)
+    )
 
 
 def _trust(row: SubManager | Target) -> wire.Trust:

@@ -1,4 +1,5 @@
 """Uploaded bytes, kept once by what they are."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """Credentials of environments: chosen from stored secrets or entered, in which case the values become secrets."""
+
 from __future__ import annotations
 
 from typing import TypedDict, cast
@@ -44,7 +45,9 @@ def read_parts(by: Actor, tenant: Tenant, fields: CredentialFields) -> Parts:
             try:
                 parts[part] = _find(by, tenant, chosen)
             except Secret.DoesNotExist:
-                faults[f"{part}_secret"] = f"There is no secret {chosen} here that you may use. Check the name, or enter the value."
+                faults[f"{part}_secret"] = (
+                    f"There is no secret {chosen} here that you may use. Check the name, or enter the value."
+                )
         elif value:
             parts[part] = value
     if not faults:
@@ -130,8 +133,12 @@ def _kind(parts: Parts) -> str:
 
 
 def _is_ours_alone(credential: Credential, secret: Secret) -> bool:
-    users = Credential.objects.filter(Q(token=secret) | Q(username=secret) | Q(password=secret)).exclude(pk=credential.pk)
-    return secret.purpose == Secret.Purpose.CREDENTIAL and secret.tenant_id == credential.tenant_id and not users.exists()
+    users = Credential.objects.filter(Q(token=secret) | Q(username=secret) | Q(password=secret)).exclude(
+        pk=credential.pk
+    )
+    return (
+        secret.purpose == Secret.Purpose.CREDENTIAL and secret.tenant_id == credential.tenant_id and not users.exists()
+    )
 
 
 def _store(by: Actor, tenant: Tenant, parts: Parts, prefix: str) -> dict[str, Secret]:
@@ -140,7 +147,9 @@ def _store(by: Actor, tenant: Tenant, parts: Parts, prefix: str) -> dict[str, Se
         if isinstance(value, Secret):
             stored[part] = value
         else:
-            stored[part] = secrets.create_secret(by=by, tenant=tenant, name=_free_name(tenant, prefix, part), value=value)
+            stored[part] = secrets.create_secret(
+                by=by, tenant=tenant, name=_free_name(tenant, prefix, part), value=value
+            )
     return stored
 
 
@@ -148,7 +157,11 @@ def _free_name(tenant: Tenant, prefix: str, part: str) -> str:
     """`<prefix>-<part>`, with a number where that is taken."""
     base = prefix if prefix[:1].isalpha() else f"env-{prefix}"
     base = f"{base[:230]}-{part}"
-    taken = set(Secret.objects.filter(Q(tenant=tenant) | Q(visibility="global"), name__startswith=base).values_list("name", flat=True))
+    taken = set(
+        Secret.objects.filter(Q(tenant=tenant) | Q(visibility="global"), name__startswith=base).values_list(
+            "name", flat=True
+        )
+    )
     number = 2
     name = base
     while name in taken:

@@ -1,4 +1,5 @@
 """Deployment rows: create, delete, site and visibility; labels are in labels, states of families in rollup."""
+
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -96,7 +97,9 @@ def set_site(*, by: Actor, deployment: Deployment, site: Site | None) -> None:
     deployment.save(update_fields=["site"])
     after = {"site": site.name if site else None}
     if before != after:
-        audit.record(by=by, action="deployment.set_site", row=deployment, tenant=deployment.tenant, before=before, after=after)
+        audit.record(
+            by=by, action="deployment.set_site", row=deployment, tenant=deployment.tenant, before=before, after=after
+        )
 
 
 @transaction.atomic
@@ -121,7 +124,9 @@ def check_visibility(by: Actor, visibility: str, before: str = Visibility.PRIVAT
     if _WIDTH[Visibility(visibility)] < _WIDTH[Visibility(before)]:
         raise ValidationError({"visibility": f"Visibility can only widen, and this is {before} already."})
     if visibility == Visibility.GLOBAL != before and by.user is not None and not may(by.user, "global.create"):
-        raise PermissionDenied("Only a system administrator makes something global. Choose visibility tenant, or ask one.")
+        raise PermissionDenied(
+            "Only a system administrator makes something global. Choose visibility tenant, or ask one."
+        )
 
 
 def check_is_free(tenant: Tenant, wire_id: str, visibility: str, besides: Deployment | None = None) -> None:
@@ -142,5 +147,7 @@ def _taken(wire_id: str, tenant: Tenant) -> str:
 def _check_site(visibility: str, site: Site | None) -> None:
     if site is not None and _WIDTH[Visibility(visibility)] > _WIDTH[Visibility(site.visibility)]:
         raise ValidationError(
-            {"site": f"Site {site.name} is {site.visibility}, and what stands there cannot be seen more widely. Widen the site first."}
+            {
+                "site": f"Site {site.name} is {site.visibility}, and what stands there cannot be seen more widely. Widen the site first."
+            }
         )

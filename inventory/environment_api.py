@@ -1,4 +1,5 @@
 """View set of /api/v1/environments. It asks and tells; services write."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -57,7 +58,9 @@ class Environments(Named):
         ids = self.paginate_queryset(self.get_queryset().values_list("pk", flat=True)) or []
         return self.get_paginated_response(self.get_serializer(rows_of_page(ids), many=True).data)
 
-    @extend_schema(request=serializers.EnvironmentInSerializer, responses={201: serializers.EnvironmentDetailSerializer})
+    @extend_schema(
+        request=serializers.EnvironmentInSerializer, responses={201: serializers.EnvironmentDetailSerializer}
+    )
     def create(self, request: Request) -> Response:
         """Expose a remote manager's tenant; it is looked at once before the reply, and saved also where it cannot be reached."""
         _, tenant = place(request)
@@ -66,13 +69,19 @@ class Environments(Named):
             environment = exposing.expose(by=asker(request), tenant=tenant, **fields)
         return self.told(self._again(environment), status.HTTP_201_CREATED)
 
-    @extend_schema(parameters=[NAME], request=serializers.EnvironmentInSerializer, responses=serializers.EnvironmentDetailSerializer)
+    @extend_schema(
+        parameters=[NAME],
+        request=serializers.EnvironmentInSerializer,
+        responses=serializers.EnvironmentDetailSerializer,
+    )
     def partial_update(self, request: Request, name: str) -> Response:
         """Change an environment and look at it again; what is not named stays."""
         environment = self.get_object()
         fields = flattened(self.written(serializers.EnvironmentInSerializer, partial=True))
         if fields.pop("name", environment.deployment.wire_id) != environment.deployment.wire_id:
-            raise ValidationError({"name": "A name stays: it is in labels and in the audit trail. Change display_name instead."})
+            raise ValidationError(
+                {"name": "A name stays: it is in labels and in the audit trail. Change display_name instead."}
+            )
         with told_as_given():
             exposing.update_environment(
                 by=asker(request), environment=environment, is_site_given="site" in fields, **fields
@@ -119,7 +128,9 @@ class Environments(Named):
         rows = list(self.get_queryset().filter(deployment__wire_id__in=wanted))
         missing = sorted(set(wanted) - {row.deployment.wire_id for row in rows})
         if missing:
-            raise ValidationError({"environments": f"There is no environment {', '.join(missing[:5])} here. Check the spelling."})
+            raise ValidationError(
+                {"environments": f"There is no environment {', '.join(missing[:5])} here. Check the spelling."}
+            )
         run = exposing.probe_many(by=asker(request), tenant=tenant, environments=rows)
         return Response({"run": run.pk}, status=status.HTTP_201_CREATED)
 
@@ -130,7 +141,9 @@ class Environments(Named):
         page = self.paginate_queryset(self.get_object().probes.order_by("-at"))
         return self.get_paginated_response(serializers.ProbeSerializer(page, many=True).data)
 
-    @extend_schema(parameters=[NAME], request=serializers.LabelsSerializer, responses=serializers.EnvironmentDetailSerializer)
+    @extend_schema(
+        parameters=[NAME], request=serializers.LabelsSerializer, responses=serializers.EnvironmentDetailSerializer
+    )
     @action(detail=True, methods=["put"], url_path="labels")
     def set_labels(self, request: Request, name: str) -> Response:
         """Replace the labels; that it is an environment stays."""

@@ -1,4 +1,5 @@
 """Exposing a remote manager's tenant as an environment, changing and removing it; one form, saved and looked at once."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -69,7 +70,9 @@ def expose(
     place = _find_site(by, tenant, site)
     with transaction.atomic():
         if Deployment.objects.filter(tenant=tenant, wire_id=name).exists():
-            raise Conflict(f"{name} exists already in tenant {tenant.name}. Change that environment, or choose another name.")
+            raise Conflict(
+                f"{name} exists already in tenant {tenant.name}. Change that environment, or choose another name."
+            )
         check_is_free(tenant, name, visibility)
         manager = find_or_make_manager(by=by, tenant=tenant, target=target)
         credential = make_credential(by=by, tenant=tenant, parts=parts, prefix=name)
@@ -115,7 +118,9 @@ def update_environment(
         before = _told(environment)
         move_to(by=by, environment=environment, target=target)
         if parts is not None:
-            change_credential(by=by, credential=environment.credential, parts=parts, prefix=environment.deployment.wire_id)
+            change_credential(
+                by=by, credential=environment.credential, parts=parts, prefix=environment.deployment.wire_id
+            )
         if display_name is not None:
             environment.deployment.display_name = names.check_title(display_name, "display_name")
             environment.deployment.save(update_fields=["display_name"])
@@ -136,8 +141,12 @@ def hide(*, by: Actor, environment: Environment) -> None:
     try:
         with transaction.atomic():
             deployment, manager, credential = environment.deployment, environment.sub_manager, environment.credential
-            audit.record(by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=_told(environment))
-            Environment.objects.filter(pk=environment.pk).delete()  # so that the row given keeps its id when this is undone
+            audit.record(
+                by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=_told(environment)
+            )
+            Environment.objects.filter(
+                pk=environment.pk
+            ).delete()  # so that the row given keeps its id when this is undone
             delete_deployment(by=by, deployment=deployment)
             forget_unused(by=by, manager=manager)
             if not credential.environments.exists():
@@ -147,7 +156,9 @@ def hide(*, by: Actor, environment: Environment) -> None:
         raise Conflict(f"{environment} is in use by {shown}. Remove those first.") from None
 
 
-def check_connection(*, by: Actor, tenant: Tenant, environment: Environment | None = None, **fields: Unpack[Fields]) -> Climb:
+def check_connection(
+    *, by: Actor, tenant: Tenant, environment: Environment | None = None, **fields: Unpack[Fields]
+) -> Climb:
     """Climb the ladder with what a form holds; saves nothing. `environment` lends its credential where none is entered."""
     target = read_target(fields)
     if environment is not None and not is_given(fields):
@@ -177,7 +188,8 @@ def probe_many(*, by: Actor, tenant: Tenant, environments: Sequence[Environment]
     since = timezone.now().isoformat()
     title = f"Check {len(environments)} environment{'' if len(environments) == 1 else 's'}"
     children: list[Child] = [
-        ([ProbeEnvironment(environment_id=each.pk, name=str(each), since=since)], f"Check {each}", "") for each in environments
+        ([ProbeEnvironment(environment_id=each.pk, name=str(each), since=since)], f"Check {each}", "")
+        for each in environments
     ]
     with transaction.atomic():
         run = start_parent(title=title, tenant=tenant, started_by=by.user, max_parallel=SIDE_BY_SIDE)
@@ -222,7 +234,9 @@ def _find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | Non
     try:
         found: Site = Site.objects.visible_to(by.user, tenant).named(site, tenant)
     except Site.DoesNotExist:
-        raise ValidationError({"site": f"There is no site {site} here. Check the spelling, or create it first."}) from None
+        raise ValidationError(
+            {"site": f"There is no site {site} here. Check the spelling, or create it first."}
+        ) from None
     return found
 
 

@@ -2,6 +2,7 @@
 
 The words of the faults are those of the genuine manager: scripts read them.
 """
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,4 +1,5 @@
 """Labels as data: which keys and values are right, and the forms in which they are written; storing them is in labels."""
+
 from __future__ import annotations
 
 import unicodedata
@@ -69,16 +70,24 @@ def normalise(key: str, value: str) -> Pair:
         raise ValidationError({"labels": fault})
     key, value = key.lower(), unicodedata.normalize("NFKC", value)
     if len(value) > MAX_LENGTH:  # NFKC may lengthen
-        raise ValidationError({"labels": f"The value of `{key}` is too long. Maximum allowed length is {MAX_LENGTH} characters"})
+        raise ValidationError(
+            {"labels": f"The value of `{key}` is too long. Maximum allowed length is {MAX_LENGTH} characters"}
+        )
     return key, value.lower() if key == TYPE_KEY else value
 
 
 def normalise_all(pairs: list[Pair]) -> list[Pair]:
     """Labels of one request as they are stored, in their order; the same one twice is a ValidationError."""
     found = [normalise(key, value) for key, value in pairs]
-    twice = sorted({f"{key}={value}" for key, value in found if found.count((key, value)) > 1}) if len(set(found)) != len(found) else []
+    twice = (
+        sorted({f"{key}={value}" for key, value in found if found.count((key, value)) > 1})
+        if len(set(found)) != len(found)
+        else []
+    )
     if twice:
-        raise ValidationError({"labels": f"You cannot define the same label twice: {', '.join(twice)}. Remove one of them."})
+        raise ValidationError(
+            {"labels": f"You cannot define the same label twice: {', '.join(twice)}. Remove one of them."}
+        )
     return found
 
 
@@ -104,4 +113,6 @@ def pairs_from_json(raw: Any) -> list[Pair]:
 
 
 def _spread(entry: dict[Any, Any]) -> list[Pair]:
-    return [(key, value) for key, values in entry.items() for value in (values if isinstance(values, list) else [values])]
+    return [
+        (key, value) for key, values in entry.items() for value in (values if isinstance(values, list) else [values])
+    ]

@@ -1,4 +1,5 @@
 """Labels of deployments: set, add, remove, and the vocabulary in use; what a label may be is in label_rules."""
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -19,7 +20,11 @@ class ParentNotFound(ValidationError):
     """A csys-obj-parent label names a deployment that is not there; `parent_id` is its id."""
 
     def __init__(self, parent_id: str) -> None:
-        super().__init__({"labels": f"There is no deployment {parent_id} to be the parent. Check csys-obj-parent, or create it first."})
+        super().__init__(
+            {
+                "labels": f"There is no deployment {parent_id} to be the parent. Check csys-obj-parent, or create it first."
+            }
+        )
         self.parent_id = parent_id
 
 
@@ -47,7 +52,9 @@ def first_labels(*, by: Actor, deployment: Deployment, labels: list[Pair]) -> No
     """Labels (normalised) of a deployment that was just made: not audited here, for its creation is."""
     pairs = list(dict.fromkeys(_without_computed(labels)))
     parent = _find_parent(by.user, deployment, pairs)
-    Label.objects.bulk_create(Label(deployment=deployment, key=key, value=value, created_by=by.user) for key, value in pairs)
+    Label.objects.bulk_create(
+        Label(deployment=deployment, key=key, value=value, created_by=by.user) for key, value in pairs
+    )
     if parent is not None:
         Deployment.objects.filter(pk=deployment.pk).update(parent=parent)
         deployment.parent = parent
@@ -105,7 +112,12 @@ def _change(by: Actor, deployment: Deployment, wanted: list[Pair], verb: str) ->
         Deployment.objects.filter(pk=row.pk).update(parent=parent)
         deployment.parent = parent
     audit.record(
-        by=by, action=f"deployment.{verb}", row=row, tenant=row.tenant, before={"labels": _told(before)}, after={"labels": _told(after)}
+        by=by,
+        action=f"deployment.{verb}",
+        row=row,
+        tenant=row.tenant,
+        before={"labels": _told(before)},
+        after={"labels": _told(after)},
     )
     if has_moved or any(key == TYPE_KEY for key, _ in [*added, *gone]):
         refresh_states(deployment)
@@ -122,7 +134,9 @@ def _find_parent(user: User | None, deployment: Deployment, pairs: list[Pair]) -
     named = [value for key, value in pairs if key == PARENT_KEY]
     if not named:
         return None
-    found = {row.wire_id: row for row in Deployment.objects.visible_to(user, deployment.tenant).filter(wire_id__in=named)}
+    found = {
+        row.wire_id: row for row in Deployment.objects.visible_to(user, deployment.tenant).filter(wire_id__in=named)
+    }
     for wire_id in named:
         if wire_id not in found:
             raise ParentNotFound(wire_id)
@@ -136,7 +150,11 @@ def _check_no_cycle(deployment: Deployment, parents: set[str]) -> None:
     while level:
         if deployment.wire_id in level:
             via = ", ".join(sorted(parents))
-            raise Conflict(f"{deployment.wire_id} cannot stand below {via}: that would be a circle. Remove csys-obj-parent on one of them.")
+            raise Conflict(
+                f"{deployment.wire_id} cannot stand below {via}: that would be a circle. Remove csys-obj-parent on one of them."
+            )
         seen |= level
-        above = Label.objects.filter(deployment__tenant=deployment.tenant, deployment__wire_id__in=level, key=PARENT_KEY)
+        above = Label.objects.filter(
+            deployment__tenant=deployment.tenant, deployment__wire_id__in=level, key=PARENT_KEY
+        )
         level = set(above.values_list("value", flat=True)) - seen

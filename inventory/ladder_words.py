@@ -1,4 +1,5 @@
 """What a climb of the connection ladder means for an environment: its state, and why in one line."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

@@ -1,4 +1,5 @@
 """Query of a list of environments, as /api/v1 takes it: filter rules, saved filter, search, site, state, order."""
+
 from __future__ import annotations
 
 import json
@@ -29,7 +30,9 @@ ORDERS = {
     "last_seen_at": "last_seen_at",
 }
 LISTING = [
-    OpenApiParameter("filter_rules", OpenApiTypes.STR, description='JSON: [{"type", "key", "operator", "values"}], all must hold'),
+    OpenApiParameter(
+        "filter_rules", OpenApiTypes.STR, description='JSON: [{"type", "key", "operator", "values"}], all must hold'
+    ),
     OpenApiParameter("filter", OpenApiTypes.STR, description="Name of a saved filter, whose rules must hold as well"),
     OpenApiParameter("q", OpenApiTypes.STR, description="Text in the name or the endpoint, in any case"),
     OpenApiParameter("site", OpenApiTypes.STR, description="Name of a site"),
@@ -72,7 +75,11 @@ def rows_of_page(ids: Sequence[int]) -> list[Environment]:
     found = Environment.objects.for_list().prefetch_related(None).in_bulk(ids)
     rows = [found[pk] for pk in ids if pk in found]
     labels: dict[int, list[tuple[str, str]]] = {row.deployment_id: [] for row in rows}
-    for deployment_id, key, value in Label.objects.filter(deployment__in=labels).order_by("key", "value").values_list("deployment_id", "key", "value"):
+    for deployment_id, key, value in (
+        Label.objects.filter(deployment__in=labels)
+        .order_by("key", "value")
+        .values_list("deployment_id", "key", "value")
+    ):
         labels[deployment_id].append((key, value))
     for row in rows:
         row.deployment.shown_labels = labels[row.deployment_id]  # type: ignore[attr-defined]
@@ -91,6 +98,8 @@ def in_order(rows: Any, ordering: str) -> Any:
         elif key in ORDERS:
             column = F(ORDERS[key])
         else:
-            raise ValidationError({"ordering": f"There is no order by {key}. Choose among: {', '.join(ORDERS)}, label:<key>."})
+            raise ValidationError(
+                {"ordering": f"There is no order by {key}. Choose among: {', '.join(ORDERS)}, label:<key>."}
+            )
         columns.append(column.desc(nulls_last=True) if word.startswith("-") else column.asc(nulls_last=True))
     return rows.order_by(*columns, "pk")

@@ -1,4 +1,5 @@
 """Sites, sub-managers, environments and the one deployment row that v3.1 lists; how to reach them is in connectors."""
+
 from __future__ import annotations
 
 from django.conf import settings
@@ -53,7 +54,7 @@ class Site(models.Model):
 
     @property
     def location(self) -> str:
-        """"lat, lon" as v3.1 spells it, or ""."""
+        """ "lat, lon" as v3.1 spells it, or ""."""
         return "" if self.latitude is None or self.longitude is None else f"{self.latitude}, {self.longitude}"
 
 
@@ -67,8 +68,12 @@ class Credential(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="credentials")
     kind = models.CharField(max_length=8, choices=Kind)
     token = models.ForeignKey(Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_token")
-    username = models.ForeignKey(Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_username")
-    password = models.ForeignKey(Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_password")
+    username = models.ForeignKey(
+        Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_username"
+    )
+    password = models.ForeignKey(
+        Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_password"
+    )
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure = models.CharField(max_length=512, blank=True, editable=False)
@@ -83,7 +88,11 @@ class Credential(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"token {self.token}" if self.kind == self.Kind.TOKEN else f"user {self.username} and password {self.password}"
+        return (
+            f"token {self.token}"
+            if self.kind == self.Kind.TOKEN
+            else f"user {self.username} and password {self.password}"
+        )
 
 
 class SubManager(models.Model):
@@ -117,7 +126,9 @@ class SubManager(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "endpoint", "protocol", "port"], name="sub_manager_address_per_tenant")
+            models.UniqueConstraint(
+                fields=["tenant", "endpoint", "protocol", "port"], name="sub_manager_address_per_tenant"
+            )
         ]
 
     def __str__(self) -> str:
@@ -150,7 +161,9 @@ class Deployment(models.Model):
     site = models.ForeignKey(Site, null=True, blank=True, on_delete=models.SET_NULL, related_name="deployments")
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.TENANT)
-    installation_status = models.CharField(max_length=8, choices=InstallationStatus, default=InstallationStatus.INACTIVE)
+    installation_status = models.CharField(
+        max_length=8, choices=InstallationStatus, default=InstallationStatus.INACTIVE
+    )
     deployment_status = models.CharField(
         max_length=20, choices=DeploymentStatus, default=DeploymentStatus.REQUIRES_ATTENTION
     )

@@ -1,4 +1,5 @@
 """What the view sets of named rows have in common: who asks, where, and finding a row by its name."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """What ids, names of filters and names of sites may look like; the rules are those that managers and their clients apply."""
+
 from __future__ import annotations
 
 import re

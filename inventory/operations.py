@@ -1,4 +1,5 @@
 """Steps of runs that look at environments."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -26,7 +27,9 @@ class ProbeEnvironment(Operation):
 
     def check(self, context: Context) -> bool:
         environment = self._environment()
-        is_fresh = environment.last_probe_at is not None and environment.last_probe_at >= datetime.fromisoformat(self.since)
+        is_fresh = environment.last_probe_at is not None and environment.last_probe_at >= datetime.fromisoformat(
+            self.since
+        )
         if is_fresh:
             self._judge(environment)
         return is_fresh

@@ -1,4 +1,5 @@
 """Text patterns in SQL that mean the same on SQLite and PostgreSQL: `_` is any one character, everything else is itself."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

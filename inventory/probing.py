@@ -1,4 +1,5 @@
 """Looking at environments: climbs the connection ladder, keeps what was found, and says what state that is."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -85,7 +86,9 @@ def _cut_off(climb: Climb, rungs: tuple[Rung, ...], address: Address, seconds: f
 def cannot_begin(key: str, kind: ErrorKind, message: str) -> Climb:
     """A climb that failed at one rung before anything was sent."""
     rungs = (
-        Rung(each, TITLES[each], RungState.FAILED, message) if each == key else Rung(each, TITLES[each], RungState.NOT_TRIED)
+        Rung(each, TITLES[each], RungState.FAILED, message)
+        if each == key
+        else Rung(each, TITLES[each], RungState.NOT_TRIED)
         for each in TITLES
     )
     return Climb(tuple(rungs), error_kind=kind)
@@ -120,7 +123,9 @@ def _keep(environment: Environment, found: Climb, began_at: datetime) -> Probe:
     environment.move(state, only_from=Environment.State.values, **changes)
     if found.is_ready:
         # As the genuine manager: an environment is installed from the moment that it was there.
-        row_of = Deployment.objects.filter(pk=environment.deployment_id, installation_status=Deployment.InstallationStatus.INACTIVE)
+        row_of = Deployment.objects.filter(
+            pk=environment.deployment_id, installation_status=Deployment.InstallationStatus.INACTIVE
+        )
         row_of.update(installation_status=Deployment.InstallationStatus.ACTIVE)
     if state != before:
         refresh_states(environment.deployment)
@@ -134,8 +139,14 @@ def _forget_old(environment: Environment) -> None:
 
 
 def _note_manager(manager: SubManager, found: Climb) -> None:
-    known: dict[str, Any] = {"version": found.version, "edition": found.edition, "certificate_expires_at": found.certificate_expires_at}
-    changed: dict[str, Any] = {field: value for field, value in known.items() if value and getattr(manager, field) != value}
+    known: dict[str, Any] = {
+        "version": found.version,
+        "edition": found.edition,
+        "certificate_expires_at": found.certificate_expires_at,
+    }
+    changed: dict[str, Any] = {
+        field: value for field, value in known.items() if value and getattr(manager, field) != value
+    }
     if manager.protocol == SubManager.Protocol.HTTP and manager.certificate_expires_at is not None:
         changed["certificate_expires_at"] = None
     if changed:

@@ -1,4 +1,5 @@
 """Reads of deployments, environments, sites and saved filters: who may see them, which match the rules of a filter."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -101,7 +102,9 @@ class OwnedQuerySet(models.QuerySet[Any]):
         """The row of that name, this tenant's own before a global one; raises the model's DoesNotExist."""
         rows = list(self.filter(name=name).order_by(_foreign("tenant", tenant)))
         if not rows:
-            raise self.model.DoesNotExist(f"There is no {self.model._meta.verbose_name} {name!r} here. Check the spelling.")
+            raise self.model.DoesNotExist(
+                f"There is no {self.model._meta.verbose_name} {name!r} here. Check the spelling."
+            )
         return rows[0]
 
 

@@ -1,4 +1,5 @@
 """States and counts of a deployment from its own part and its children, carried up to all ancestors; nothing else sets them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -48,7 +49,10 @@ def own_status(deployment: Deployment) -> str:
         return Status.GOOD if state == Environment.State.READY else Status.REQUIRES_ATTENTION
     if deployment.latest_execution_status == "in_progress":
         return Status.IN_PROGRESS
-    if deployment.latest_execution_status == "failed" or deployment.installation_status == Deployment.InstallationStatus.INACTIVE:
+    if (
+        deployment.latest_execution_status == "failed"
+        or deployment.installation_status == Deployment.InstallationStatus.INACTIVE
+    ):
         return Status.REQUIRES_ATTENTION
     return Status.GOOD
 
@@ -58,7 +62,9 @@ def _refresh(pk: int) -> tuple[Deployment, bool]:
     row = Deployment.objects.select_for_update().get(pk=pk)
     before = [getattr(row, field) for field in _FIELDS]
     _add_up_children(row)
-    row.deployment_status = worst([own_status(row), row.sub_services_status, row.sub_environments_status]) or Status.GOOD
+    row.deployment_status = (
+        worst([own_status(row), row.sub_services_status, row.sub_environments_status]) or Status.GOOD
+    )
     has_changed = before != [getattr(row, field) for field in _FIELDS]
     if has_changed:
         row.save(update_fields=_FIELDS)
@@ -68,7 +74,12 @@ def _refresh(pk: int) -> tuple[Deployment, bool]:
 def _add_up_children(row: Deployment) -> None:
     """In Python, over plain rows: building the aggregate in SQL costs ten times what an environment's few children do."""
     children = Deployment.objects.filter(parent=row).values_list(
-        "pk", "deployment_status", "sub_services_status", "sub_environments_status", "sub_services_count", "sub_environments_count"
+        "pk",
+        "deployment_status",
+        "sub_services_status",
+        "sub_environments_status",
+        "sub_services_count",
+        "sub_environments_count",
     )
     of_environments = Label.objects.filter(deployment__parent=row, key=TYPE_KEY, value=ENVIRONMENT_TYPE)
     environments = set(of_environments.values_list("deployment_id", flat=True))

@@ -1,4 +1,5 @@
 """Saved filters: create, change, delete, look up, and those that every installation has."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -40,14 +41,24 @@ SYSTEM_FILTERS: dict[str, list[dict[str, Any]]] = {
 
 @transaction.atomic
 def create_filter(
-    *, by: Actor, tenant: Tenant, name: str, rules: Any, visibility: str = Visibility.TENANT, are_titles_free: bool = False
+    *,
+    by: Actor,
+    tenant: Tenant,
+    name: str,
+    rules: Any,
+    visibility: str = Visibility.TENANT,
+    are_titles_free: bool = False,
 ) -> Filter:
     """A new saved filter. `rules` as on the wire (InvalidRule for a wrong one); Conflict where the name is taken."""
     names.check_id(name, "name")
     _check_is_not_reserved(name)
     check_visibility(by, visibility)
     saved = Filter(
-        tenant=tenant, name=name, rules=_to_json(parse(rules, are_titles_free=are_titles_free)), visibility=visibility, created_by=by.user
+        tenant=tenant,
+        name=name,
+        rules=_to_json(parse(rules, are_titles_free=are_titles_free)),
+        visibility=visibility,
+        created_by=by.user,
     )
     _check_is_free(saved)
     try:
@@ -61,7 +72,13 @@ def create_filter(
 
 @transaction.atomic
 def update_filter(
-    *, by: Actor, saved: Filter, name: str = "", rules: Any = None, visibility: str | None = None, are_titles_free: bool = False
+    *,
+    by: Actor,
+    saved: Filter,
+    name: str = "",
+    rules: Any = None,
+    visibility: str | None = None,
+    are_titles_free: bool = False,
 ) -> Filter:
     """Give a saved filter another name, other rules (all of them), or wider visibility."""
     _check_is_own(saved)
@@ -78,7 +95,9 @@ def update_filter(
         _check_is_free(saved)
     saved.updated_at = timezone.now()
     saved.save()
-    audit.record(by=by, action="filter.change", row=saved, tenant=saved.tenant, before=before, after=audit.snapshot(saved))
+    audit.record(
+        by=by, action="filter.change", row=saved, tenant=saved.tenant, before=before, after=audit.snapshot(saved)
+    )
     return saved
 
 
@@ -112,12 +131,18 @@ def _to_json(rules: Iterable[Rule]) -> list[dict[str, Any]]:
 
 def _check_is_not_reserved(name: str) -> None:
     if name.lower().startswith(RESERVED_PREFIX):
-        raise ValidationError({"name": f"Names that begin with {RESERVED_PREFIX} are reserved for filters of the system. Choose another name."})
+        raise ValidationError(
+            {
+                "name": f"Names that begin with {RESERVED_PREFIX} are reserved for filters of the system. Choose another name."
+            }
+        )
 
 
 def _check_is_own(saved: Filter) -> None:
     if saved.is_system:
-        raise ValidationError({"name": f"{saved.name} is a filter of the system and stays as it is. Save a copy under another name."})
+        raise ValidationError(
+            {"name": f"{saved.name} is a filter of the system and stays as it is. Save a copy under another name."}
+        )
 
 
 def _check_is_free(saved: Filter) -> None:

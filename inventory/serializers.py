@@ -1,4 +1,5 @@
 """How the inventory looks in /api/v1. Values of credentials go in and never come out."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,7 +24,10 @@ _LABELS_SCHEMA = {
                 "required": ["key", "value"],
             },
         },
-        {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}},
+        {
+            "type": "object",
+            "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        },
     ]
 }
 
@@ -51,14 +55,26 @@ class SiteSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Site
-        fields = ["id", "name", "latitude", "longitude", "time_zone", "visibility", "tenant", "environments", "created_at"]
+        fields = [
+            "id",
+            "name",
+            "latitude",
+            "longitude",
+            "time_zone",
+            "visibility",
+            "tenant",
+            "environments",
+            "created_at",
+        ]
         extra_kwargs: dict[str, Any] = {"name": {"validators": []}}  # the service says whether it is free
 
 
 class FilterSerializer(serializers.ModelSerializer):
     """A saved list of rules."""
 
-    rules = serializers.ListField(child=serializers.JSONField(), help_text='[{"type", "key", "operator", "values"}], all must hold')
+    rules = serializers.ListField(
+        child=serializers.JSONField(), help_text='[{"type", "key", "operator", "values"}], all must hold'
+    )
     tenant = serializers.CharField(source="tenant.name", read_only=True)
 
     class Meta:
@@ -110,7 +126,9 @@ class CheckSerializer(serializers.Serializer):
     is_ready = serializers.BooleanField()
     rungs = RungSerializer(many=True)
     version = serializers.CharField()
-    fingerprint = serializers.CharField(help_text="SHA-256 of the certificate shown, accepted or not: compare it at the manager, then pin it")
+    fingerprint = serializers.CharField(
+        help_text="SHA-256 of the certificate shown, accepted or not: compare it at the manager, then pin it"
+    )
     certificate_expires_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -134,21 +152,37 @@ class CredentialSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Credential
-        fields = ["kind", "token_secret", "username_secret", "password_secret", "last_success_at", "last_failure_at", "last_failure"]
+        fields = [
+            "kind",
+            "token_secret",
+            "username_secret",
+            "password_secret",
+            "last_success_at",
+            "last_failure_at",
+            "last_failure",
+        ]
 
 
 class ConnectionInSerializer(serializers.Serializer):
     """Where a remote manager's tenant is, how far it is trusted and who we are there."""
 
     endpoint = serializers.CharField(max_length=2048, help_text="Host name, address, or a whole URL")
-    protocol = serializers.ChoiceField(SubManager.Protocol.choices, required=False, help_text="https unless the endpoint says otherwise")
-    port = serializers.IntegerField(required=False, allow_null=True, help_text=f"{DEFAULT_PORTS['https']} or {DEFAULT_PORTS['http']} by default")
+    protocol = serializers.ChoiceField(
+        SubManager.Protocol.choices, required=False, help_text="https unless the endpoint says otherwise"
+    )
+    port = serializers.IntegerField(
+        required=False, allow_null=True, help_text=f"{DEFAULT_PORTS['https']} or {DEFAULT_PORTS['http']} by default"
+    )
     tenant = serializers.CharField(
         required=False, source="remote_tenant", help_text=f"The tenant at that manager, {Tenant.DEFAULT} by default"
     )
     trust = serializers.ChoiceField(SubManager.Trust.choices, required=False)
-    ca_bundle = serializers.CharField(required=False, allow_blank=True, max_length=512 * 1024, trim_whitespace=False, help_text="PEM")
-    fingerprint = serializers.CharField(required=False, allow_blank=True, max_length=256, help_text="SHA-256 of the certificate")
+    ca_bundle = serializers.CharField(
+        required=False, allow_blank=True, max_length=512 * 1024, trim_whitespace=False, help_text="PEM"
+    )
+    fingerprint = serializers.CharField(
+        required=False, allow_blank=True, max_length=256, help_text="SHA-256 of the certificate"
+    )
     insecure_reason = serializers.CharField(required=False, allow_blank=True, max_length=256)
     credential = CredentialInSerializer(required=False)
 

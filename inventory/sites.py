@@ -1,4 +1,5 @@
 """Sites: create, change, delete, and the location as v3.1 writes it."""
+
 from __future__ import annotations
 
 import zoneinfo
@@ -83,7 +84,9 @@ def parse_location(text: str) -> tuple[float | None, float | None]:
         latitude, longitude = (float(part) for part in text.split(","))
     except ValueError:
         raise ValidationError(
-            {"location": f'Invalid location `{text}`, the format is expected to be "latitude,longitude" such as "32.071072,34.787274"'}
+            {
+                "location": f'Invalid location `{text}`, the format is expected to be "latitude,longitude" such as "32.071072,34.787274"'
+            }
         ) from None
     return latitude, longitude
 

@@ -1,4 +1,5 @@
 """Sub-managers: found by their address or made, trusted alike for all their environments, dropped with the last one."""
+
 from __future__ import annotations
 
 from accounts import audit
@@ -72,13 +73,22 @@ def _set_trust(by: Actor, manager: SubManager, target: Target) -> None:
     for field, value in target.trust_fields.items():
         setattr(manager, field, value)
     manager.save(update_fields=list(target.trust_fields))
-    audit.record(by=by, action="sub_manager.change", row=manager, tenant=manager.tenant, before=before, after=audit.snapshot(manager))
+    audit.record(
+        by=by,
+        action="sub_manager.change",
+        row=manager,
+        tenant=manager.tenant,
+        before=before,
+        after=audit.snapshot(manager),
+    )
 
 
 def forget_unused(*, by: Actor, manager: SubManager) -> None:
     """Drop a sub-manager of which nothing is exposed any more."""
     if not manager.environments.exists():
-        audit.record(by=by, action="sub_manager.delete", row=manager, tenant=manager.tenant, before=audit.snapshot(manager))
+        audit.record(
+            by=by, action="sub_manager.delete", row=manager, tenant=manager.tenant, before=audit.snapshot(manager)
+        )
         manager.delete()
 
 
@@ -87,7 +97,14 @@ def set_limit(*, by: Actor, manager: SubManager, max_parallel: int) -> None:
     before = audit.snapshot(manager)
     manager.max_parallel = max_parallel
     manager.save(update_fields=["max_parallel"])
-    audit.record(by=by, action="sub_manager.change", row=manager, tenant=manager.tenant, before=before, after=audit.snapshot(manager))
+    audit.record(
+        by=by,
+        action="sub_manager.change",
+        row=manager,
+        tenant=manager.tenant,
+        before=before,
+        after=audit.snapshot(manager),
+    )
 
 
 def listed(names: list[str]) -> str:

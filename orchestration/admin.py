@@ -29,7 +29,20 @@ class BlueprintAdmin(AuditedAdmin):
     list_filter = ["state", "visibility", "tenant"]
     list_select_related = ["tenant", "created_by"]
     search_fields = ["wire_id", "description"]
-    fields = ("wire_id", "tenant", "state", "error", "description", "visibility", "main_file", "labels", "archive", "created_by", "created_at", "updated_at")
+    fields = (
+        "wire_id",
+        "tenant",
+        "state",
+        "error",
+        "description",
+        "visibility",
+        "main_file",
+        "labels",
+        "archive",
+        "created_by",
+        "created_at",
+        "updated_at",
+    )
     readonly_fields = tuple(name for name in fields if name != "description")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -27,7 +27,9 @@ def usable_secret(user: User | None, tenant: Tenant, name: str) -> Secret:
     """The one of this name, the tenant's own before a global one; LookupError otherwise."""
     found = sorted(usable_secrets(user, tenant).filter(name=name), key=lambda secret: secret.tenant_id != tenant.pk)
     if not found:
-        raise LookupError(f"Secret '{name}' is not there for blueprints in tenant {tenant.name}: create it, with purpose blueprint.")
+        raise LookupError(
+            f"Secret '{name}' is not there for blueprints in tenant {tenant.name}: create it, with purpose blueprint."
+        )
     return found[0]
 
 
@@ -77,7 +79,12 @@ def matches(value: str, pattern: Any) -> bool:
     """Constraint name_pattern: {"contains" | "starts_with" | "ends_with" | "equals_to": text or texts}."""
     if not isinstance(pattern, dict):
         return True
-    tests = {"contains": str.__contains__, "starts_with": str.startswith, "ends_with": str.endswith, "equals_to": str.__eq__}
+    tests = {
+        "contains": str.__contains__,
+        "starts_with": str.startswith,
+        "ends_with": str.endswith,
+        "equals_to": str.__eq__,
+    }
     for name, wanted in pattern.items():
         texts = wanted if isinstance(wanted, list) else [wanted]
         test = tests.get(re.sub(r"-", "_", name))

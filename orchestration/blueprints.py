@@ -48,11 +48,15 @@ def upload(
     check_id(wire_id, "blueprint_id")
     check_visibility(by, visibility)
     if url and content:
-        raise bad_parameters("Can pass blueprint as only one of: URL via blueprint_archive_url, the request body, multi-form or chunked.")
+        raise bad_parameters(
+            "Can pass blueprint as only one of: URL via blueprint_archive_url, the request body, multi-form or chunked."
+        )
     if url:
         raise bad_parameters(NO_URL)
     if not content:
-        raise bad_parameters("Missing application archive in request body or \"blueprint_archive_url\" in query parameters")
+        raise bad_parameters(
+            'Missing application archive in request body or "blueprint_archive_url" in query parameters'
+        )
     pairs = normalise_all(labels or [])
     blueprint = Blueprint(
         tenant=tenant,
@@ -142,7 +146,9 @@ def delete(*, by: Actor, blueprint: Blueprint, force: bool = False) -> None:
         row = Blueprint.objects.select_for_update().defer("plan").get(pk=blueprint.pk)
         if row.state in BUSY and not force:
             raise Refused(
-                400, "invalid_blueprint_error", f"Blueprint {row.wire_id} is still {row.state}: wait until it is uploaded or has failed."
+                400,
+                "invalid_blueprint_error",
+                f"Blueprint {row.wire_id} is still {row.state}: wait until it is uploaded or has failed.",
             )
         ids = list(row.deployments.order_by("pk").values_list("deployment__wire_id", flat=True)[:4])
         if ids:
@@ -158,7 +164,11 @@ def delete(*, by: Actor, blueprint: Blueprint, force: bool = False) -> None:
 def set_labels(*, by: Actor, blueprint: Blueprint, labels: list[Pair]) -> None:
     """Replace all labels of a blueprint."""
     if blueprint.state != State.UPLOADED:
-        raise Refused(409, "conflict_error", f"Blueprint {blueprint.wire_id} is {blueprint.state}: only an uploaded one takes labels.")
+        raise Refused(
+            409,
+            "conflict_error",
+            f"Blueprint {blueprint.wire_id} is {blueprint.state}: only an uploaded one takes labels.",
+        )
     before = list(blueprint.labels)
     with transaction.atomic():
         blueprint.labels = stored_labels(normalise_all(labels), by, before)
@@ -194,8 +204,15 @@ def set_visibility(*, by: Actor, blueprint: Blueprint, visibility: str) -> None:
     """Widen who sees a blueprint."""
     check_visibility(by, visibility, blueprint.visibility)
     before = blueprint.visibility
-    if visibility == Visibility.GLOBAL and Blueprint.objects.filter(wire_id=blueprint.wire_id).exclude(pk=blueprint.pk).exists():
-        raise Refused(409, "conflict_error", f"blueprint with id={blueprint.wire_id} exists on another tenant, and a global id must be the only one")
+    if (
+        visibility == Visibility.GLOBAL
+        and Blueprint.objects.filter(wire_id=blueprint.wire_id).exclude(pk=blueprint.pk).exists()
+    ):
+        raise Refused(
+            409,
+            "conflict_error",
+            f"blueprint with id={blueprint.wire_id} exists on another tenant, and a global id must be the only one",
+        )
     with transaction.atomic():
         blueprint.visibility = visibility
         blueprint.save(update_fields=["visibility"])
@@ -214,7 +231,10 @@ def stored_labels(pairs: list[Pair], by: Actor, before: list[dict[str, Any]]) ->
     known = {(label["key"], label["value"]): label for label in before}
     now = timezone.now().isoformat()
     return [
-        known.get((key, value), {"key": key, "value": value, "created_at": now, "created_by": by.user.username if by.user else None})
+        known.get(
+            (key, value),
+            {"key": key, "value": value, "created_at": now, "created_by": by.user.username if by.user else None},
+        )
         for key, value in dict.fromkeys(pairs)
     ]
 

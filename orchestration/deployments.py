@@ -132,15 +132,21 @@ def delete(*, by: Actor, local: LocalDeployment, force: bool = False) -> Executi
             return removal
         children = list(deployment.children.order_by("wire_id").values_list("wire_id", flat=True)[:3])
         if children:
-            raise dependent_exists(f"{prefix}It is the parent of these deployments, remove them first: {', '.join(children)}")
+            raise dependent_exists(
+                f"{prefix}It is the parent of these deployments, remove them first: {', '.join(children)}"
+            )
         if not force:
-            busy = [str(pk) for pk in local.executions.filter(state__in=executions.UNFINISHED).values_list("pk", flat=True)]
+            busy = [
+                str(pk) for pk in local.executions.filter(state__in=executions.UNFINISHED).values_list("pk", flat=True)
+            ]
             if busy:
                 raise dependent_exists(
                     f"{prefix}There are running or queued executions for this deployment. "
                     f"Running executions ids: {', '.join(busy)}"
                 )
-            live = NodeInstance.objects.filter(local=local).exclude(state__in=NOT_LIVE).values_list("wire_id", flat=True)
+            live = (
+                NodeInstance.objects.filter(local=local).exclude(state__in=NOT_LIVE).values_list("wire_id", flat=True)
+            )
             if live:
                 raise dependent_exists(
                     f"{prefix}There are live nodes for this deployment. Live nodes ids: {', '.join(live)}"
@@ -177,9 +183,15 @@ def set_visibility(*, by: Actor, deployment: Deployment, visibility: str) -> Non
 
 def local_of(deployment: Deployment) -> LocalDeployment:
     """What was deployed here; 400 for environments and placements, which are steered in other ways."""
-    local = LocalDeployment.objects.select_related("deployment__tenant", "blueprint").filter(deployment=deployment).first()
+    local = (
+        LocalDeployment.objects.select_related("deployment__tenant", "blueprint").filter(deployment=deployment).first()
+    )
     if local is None:
-        what = "an exposed environment" if deployment.kind == Deployment.Kind.ENVIRONMENT else "a service placed on an environment"
+        what = (
+            "an exposed environment"
+            if deployment.kind == Deployment.Kind.ENVIRONMENT
+            else "a service placed on an environment"
+        )
         raise bad_parameters(
             f"Deployment {deployment.wire_id} is {what}, which is not run by this manager: use its pages or /api/v1 for that."
         )

@@ -35,7 +35,9 @@ NOT_KEPT = ("nodes", "node_instances", "secrets", "relationships", "data_types",
 def create(execution: Execution) -> None:
     """Prepare the deployment of this execution; what is wrong with its inputs ends the execution as failed."""
     local = (
-        LocalDeployment.objects.select_related("deployment__tenant", "deployment__parent", "blueprint", "deployment__created_by")
+        LocalDeployment.objects.select_related(
+            "deployment__tenant", "deployment__parent", "blueprint", "deployment__created_by"
+        )
         .filter(executions=execution)
         .first()
     )
@@ -63,9 +65,15 @@ def check_parent(local: LocalDeployment) -> None:
         return
     parent = local.deployment.parent
     there = names_of(parent) if parent is not None else set()
-    missing = sorted({str(path[0]) for path in wanted if path and not isinstance(path[0], dict | list) and path[0] not in there})
+    missing = sorted(
+        {str(path[0]) for path in wanted if path and not isinstance(path[0], dict | list) and path[0] not in there}
+    )
     if missing:
-        of = f"the parent {parent.wire_id}" if parent is not None else "a parent (label csys-obj-parent), and it has none"
+        of = (
+            f"the parent {parent.wire_id}"
+            if parent is not None
+            else "a parent (label csys-obj-parent), and it has none"
+        )
         raise BlueprintProblem("function", f"The blueprint needs these capabilities of {of}: {', '.join(missing)}")
 
 
@@ -73,13 +81,16 @@ def keep(local: LocalDeployment, prepared: Row) -> None:
     """The rows of nodes and instances, and what of the plan is needed later. Repeating it makes them anew."""
     local.nodes.all().delete()
     plan = {name: value for name, value in prepared.items() if name not in NOT_KEPT}
-    plan["node_types"] = sorted({name for node in prepared["nodes"] for name in node.get("type_hierarchy") or [node["type"]]})
+    plan["node_types"] = sorted(
+        {name for node in prepared["nodes"] for name in node.get("type_hierarchy") or [node["type"]]}
+    )
     local.inputs = prepared["inputs"]
     local.plan = plan
     local.secret_names = prepared["secrets"]
     local.save(update_fields=["inputs", "plan", "secret_names"])
     nodes = BlueprintNode.objects.bulk_create(
-        BlueprintNode(local=local, name=node["name"], type=node["type"], body=body_of(node)) for node in prepared["nodes"]
+        BlueprintNode(local=local, name=node["name"], type=node["type"], body=body_of(node))
+        for node in prepared["nodes"]
     )
     by_name = {node.name: node for node in nodes}
     NodeInstance.objects.bulk_create(
@@ -110,18 +121,26 @@ def apply_settings(execution: Execution, local: LocalDeployment, prepared: Row) 
         "display_name": (prepared.get("deployment_settings") or {}).get("display_name"),
     }
     if has_functions(wanted):
-        wanted = supervisor.host.evaluate("payload", wanted, {}, DeploymentStorage(local, supervisor.host, execution.created_by))
+        wanted = supervisor.host.evaluate(
+            "payload", wanted, {}, DeploymentStorage(local, supervisor.host, execution.created_by)
+        )
     by = Actor(user=execution.created_by, via="blueprint")
     pairs = pairs_of(wanted["labels"])
     if pairs:
         add_labels(by=by, deployment=local.deployment, labels=pairs)
     name: Any = wanted["display_name"]
     if name and local.deployment.display_name == local.deployment.wire_id:
-        Deployment.objects.filter(pk=local.deployment_id).update(display_name=names.check_title(str(name), "display_name"))
+        Deployment.objects.filter(pk=local.deployment_id).update(
+            display_name=names.check_title(str(name), "display_name")
+        )
 
 
 def delete(execution: Execution) -> None:
     """Remove the deployment of this execution, and the execution with it."""
-    local = LocalDeployment.objects.select_related("deployment__tenant", "deployment__parent").filter(executions=execution).first()
+    local = (
+        LocalDeployment.objects.select_related("deployment__tenant", "deployment__parent")
+        .filter(executions=execution)
+        .first()
+    )
     if local is not None:
         remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local)

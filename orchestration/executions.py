@@ -207,7 +207,8 @@ def check_is_available(local: LocalDeployment, name: str, workflow: dict[str, An
 def busy_error(busy: list[Execution]) -> Refused:
     """400: something runs already."""
     shown = ", ".join(
-        f"<Execution id=`{row.pk}` tenant=`{row.tenant}` status=`{row.state}` workflow_id=`{row.workflow}`>" for row in busy
+        f"<Execution id=`{row.pk}` tenant=`{row.tenant}` status=`{row.state}` workflow_id=`{row.workflow}`>"
+        for row in busy
     )
     return Refused(
         400,
@@ -236,9 +237,7 @@ def cancel(*, by: Actor, execution: Execution, action: str) -> None:
     """Ask for the end of an execution. What has not begun is cancelled at once."""
     wanted, only_from = CANCELS[action]
     if execution.state not in only_from:
-        raise illegal_action(
-            f"Can't {action} execution {execution.pk} because it's in status {execution.state}"
-        )
+        raise illegal_action(f"Can't {action} execution {execution.pk} because it's in status {execution.state}")
     with transaction.atomic():
         audit.record(by=by, action=f"execution.{action}", row=execution, tenant=execution.tenant)
         if not states.cancel_unbegun(execution) and not execution.move(wanted, only_from=only_from):
@@ -272,7 +271,9 @@ def resume(*, by: Actor, execution: Execution, force: bool) -> None:
                 f"Cannot resume execution: `{execution.pk}` in state: `{execution.state}`. Only cancelled and failed ones can be.",
             )
         states.reset_graphs(execution, force=force)
-        audit.record(by=by, action=f"execution.{'force-' if force else ''}resume", row=execution, tenant=execution.tenant)
+        audit.record(
+            by=by, action=f"execution.{'force-' if force else ''}resume", row=execution, tenant=execution.tenant
+        )
         begin_run(execution, by=by, lock=lock_of(execution.local))
         states.note_latest(execution)
 

@@ -12,7 +12,9 @@ from django.conf import settings
 from inventory.models import Archive
 from orchestration.archives import ArchiveError, Limits, unpack
 
-UNKNOWN_KIND = "Blueprint archive is of an unrecognized format. Supported formats are: ['zip', 'tar', 'tar.gz', 'tar.bz2']"
+UNKNOWN_KIND = (
+    "Blueprint archive is of an unrecognized format. Supported formats are: ['zip', 'tar', 'tar.gz', 'tar.bz2']"
+)
 
 
 def root() -> Path:

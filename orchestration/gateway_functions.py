@@ -40,7 +40,10 @@ class DeploymentStorage:
         return (self.local.inputs or {})[name]
 
     def nodes(self) -> list[Row]:
-        return [node_row(row, self.deployment_id, self.blueprint_id) for row in BlueprintNode.objects.filter(local=self.local)]
+        return [
+            node_row(row, self.deployment_id, self.blueprint_id)
+            for row in BlueprintNode.objects.filter(local=self.local)
+        ]
 
     def node_instances(self) -> list[Row]:
         rows = NodeInstance.objects.filter(local=self.local).select_related("node")
@@ -71,7 +74,11 @@ class DeploymentStorage:
         return reveal(secret)
 
     def get_capability(self, path: list[Any]) -> Any:
-        row = Deployment.objects.filter(visible(self._user, self.tenant), wire_id=path[0]).select_related("tenant").first()
+        row = (
+            Deployment.objects.filter(visible(self._user, self.tenant), wire_id=path[0])
+            .select_related("tenant")
+            .first()
+        )
         if row is None:
             raise LookupError(f"Deployment {path[0]} not found")
         return self._capability(row, path[1:])
@@ -79,13 +86,19 @@ class DeploymentStorage:
     def get_environment_capability(self, path: list[Any]) -> Any:
         parent = Deployment.objects.filter(children=self.local.deployment_id).select_related("tenant").first()
         if parent is None:
-            raise LookupError(f"Deployment {self.deployment_id} has no parent (label csys-obj-parent) whose capability {path[0]} could be read")
+            raise LookupError(
+                f"Deployment {self.deployment_id} has no parent (label csys-obj-parent) whose capability {path[0]} could be read"
+            )
         return self._capability(parent, path)
 
     def _capability(self, row: Deployment, path: list[Any]) -> Any:
         if self._depth >= DEPTH_LIMIT:
-            raise LookupError(f"Capabilities of {row.wire_id} lead through more than {DEPTH_LIMIT} deployments, or in a circle")
-        value: Any = evaluated(row, "capabilities", self._host, self._user, self._depth + 1, is_reading=self._is_reading)
+            raise LookupError(
+                f"Capabilities of {row.wire_id} lead through more than {DEPTH_LIMIT} deployments, or in a circle"
+            )
+        value: Any = evaluated(
+            row, "capabilities", self._host, self._user, self._depth + 1, is_reading=self._is_reading
+        )
         for part in path:
             try:
                 value = value[part]

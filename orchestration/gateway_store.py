@@ -46,7 +46,10 @@ class DatabaseStore(DeploymentStorage):
             return
         key = str(self._execution.pk)
         rows = Execution.objects.filter(pk=self._execution.pk)
-        rows.update(total_operations=F("total_operations") + self._new, finished_operations=F("finished_operations") + self._finished)
+        rows.update(
+            total_operations=F("total_operations") + self._new,
+            finished_operations=F("finished_operations") + self._finished,
+        )
         total, finished = rows.values_list("total_operations", "finished_operations").get()
         self._execution.total_operations, self._execution.finished_operations = total, finished
         Deployment.objects.filter(pk=self.local.deployment_id, latest_execution=key).update(
@@ -80,7 +83,16 @@ class DatabaseStore(DeploymentStorage):
 
     def deployment(self) -> Row:
         plan = self.local.plan or {}
-        parts = ("scaling_groups", "groups", "workflows", "outputs", "capabilities", "resource_tags", "policy_types", "policy_triggers")
+        parts = (
+            "scaling_groups",
+            "groups",
+            "workflows",
+            "outputs",
+            "capabilities",
+            "resource_tags",
+            "policy_types",
+            "policy_triggers",
+        )
         return {
             "id": self.deployment_id,
             "blueprint_id": self.blueprint_id,
@@ -94,7 +106,13 @@ class DatabaseStore(DeploymentStorage):
 
     def blueprint(self) -> Row:
         row = self.local.blueprint
-        return {"id": row.wire_id, "plan": row.plan, "visibility": row.visibility, "tenant_name": row.tenant.name, "state": row.state}
+        return {
+            "id": row.wire_id,
+            "plan": row.plan,
+            "visibility": row.visibility,
+            "tenant_name": row.tenant.name,
+            "state": row.state,
+        }
 
     def config(self) -> list[Row]:
         return items_of("workflow")
@@ -130,7 +148,9 @@ class DatabaseStore(DeploymentStorage):
         return graph_row(graph)
 
     def operations(self, graph_id: str) -> list[Row]:
-        rows = StoredOperation.objects.filter(graph__execution=self._execution, graph=as_id(graph_id)).order_by("position")
+        rows = StoredOperation.objects.filter(graph__execution=self._execution, graph=as_id(graph_id)).order_by(
+            "position"
+        )
         return [operation_row(row) for row in rows]
 
     def operation(self, operation_id: str) -> Row:

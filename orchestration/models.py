@@ -1,4 +1,5 @@
 """Blueprints, what was deployed from them here, and their executions; served as /api/v3.1, run by the runner."""
+
 from __future__ import annotations
 
 import uuid

@@ -30,7 +30,9 @@ class OfExecution(Operation):
     def row(self) -> Execution | None:
         """The execution; None when it was deleted with its deployment."""
         related = ("tenant", "local__deployment__tenant", "local__blueprint", "blueprint", "created_by", "run")
-        rows = Execution.objects.select_related(*related).defer("blueprint__plan", "local__blueprint__plan", "local__plan")
+        rows = Execution.objects.select_related(*related).defer(
+            "blueprint__plan", "local__blueprint__plan", "local__plan"
+        )
         return rows.filter(pk=self.execution).first()
 
     def check(self, context: Context) -> bool | Later:
@@ -148,12 +150,20 @@ class RunWorkflow(OfExecution):
     def may_go_on(self, row: Execution, context: Context) -> bool:
         """Its process is gone: make ready what was caught in the middle and say so; after several losses it fails."""
         deaths = context.memory["losses"] = int(context.memory.get("losses", 0)) + 1
-        why = (row.error or "The process that ran the workflow is gone.").removesuffix(" Resume the execution to go on.")
+        why = (row.error or "The process that ran the workflow is gone.").removesuffix(
+            " Resume the execution to go on."
+        )
         if deaths > DEATHS_ALLOWED:
-            states.report(row, Execution.State.FAILED, f"{why} That happened {deaths} times: look for its cause, then resume.")
+            states.report(
+                row, Execution.State.FAILED, f"{why} That happened {deaths} times: look for its cause, then resume."
+            )
             return False
         names = states.reset_graphs(row, force=True)
-        again = f"Repeated, because they were caught in the middle: {', '.join(names[:20])}." if names else "Nothing is repeated."
+        again = (
+            f"Repeated, because they were caught in the middle: {', '.join(names[:20])}."
+            if names
+            else "Nothing is repeated."
+        )
         message = f"{why} The execution goes on from where it stood. {again}"
         context.say(message, kind="warning", execution=str(row.pk), repeated=names[:100])
         states.tell(row, "workflow_resumed", message)
@@ -167,7 +177,8 @@ class RunWorkflow(OfExecution):
             states.report(row, Execution.State.CANCELLED)
             return None
         row.move(
-            Execution.State.CANCELLING, only_from={Execution.State.PENDING, Execution.State.QUEUED, Execution.State.STARTED}
+            Execution.State.CANCELLING,
+            only_from={Execution.State.PENDING, Execution.State.QUEUED, Execution.State.STARTED},
         )
         supervisor.poke(row)
         return Later(1.0, "The workflow was told to stop and has not ended yet.")
@@ -176,5 +187,3 @@ class RunWorkflow(OfExecution):
 def first_line(text: str) -> str:
     """What a person reads first of an error with a traceback."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-

@@ -34,7 +34,12 @@ def parse(execution: Execution) -> None:
     try:
         folder = folder_of(blueprint.archive_id)
         if not (folder / blueprint.main_file).is_file():
-            fail(blueprint, execution, State.FAILED_EXTRACTING, f"{blueprint.main_file} does not exist in the application directory")
+            fail(
+                blueprint,
+                execution,
+                State.FAILED_EXTRACTING,
+                f"{blueprint.main_file} does not exist in the application directory",
+            )
             return
         blueprint.move(State.PARSING, only_from=BEFORE)
         plan = supervisor.host.parse(folder, blueprint.main_file)
@@ -86,4 +91,7 @@ def fail(blueprint: Blueprint, execution: Execution, state: str, error: str) -> 
 def pairs_of(labels: Row) -> list[tuple[str, str]]:
     """Labels of a plan, {"key": {"values": [...]}}, as pairs; what is not text by now is left out."""
     pairs = [(key, value) for key, entry in labels.items() for value in entry.get("values") or []]
-    return [(key, value) for key, value in dict.fromkeys((key, str(value)) for key, value in pairs if not isinstance(value, dict | list))]
+    return [
+        (key, value)
+        for key, value in dict.fromkeys((key, str(value)) for key, value in pairs if not isinstance(value, dict | list))
+    ]

@@ -21,7 +21,11 @@ def read_blueprint(content: bytes, main_file: str) -> BlueprintFacts:
         folder = next(entry for entry in place.iterdir() if entry.is_dir())
         if not (folder / main_file).is_file():
             found = ", ".join(sorted(path.name for path in folder.glob("*.y*ml"))[:5]) or "none"
-            raise ValidationError({"main_file": f"{main_file} is not in the archive. Name the main file; YAML files in its top folder: {found}."})
+            raise ValidationError(
+                {
+                    "main_file": f"{main_file} is not in the archive. Name the main file; YAML files in its top folder: {found}."
+                }
+            )
         plan = supervisor.host.parse(folder, main_file)
     except ArchiveError as error:
         raise ValidationError({"archive": str(error)}) from None

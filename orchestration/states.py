@@ -153,7 +153,9 @@ def tell(execution: Execution, event_type: str, message: str) -> None:
 
 def tell_end(execution: Execution) -> None:
     """The event of the end of an execution of the management service itself; workflows tell theirs."""
-    words = {State.TERMINATED: "succeeded", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(State(execution.state))
+    words = {State.TERMINATED: "succeeded", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(
+        State(execution.state)
+    )
     if words is not None:
         why = f": {execution.error}" if execution.error else ""
         tell(execution, f"workflow_{words}", f"'{execution.workflow}' workflow execution {words}{why}")

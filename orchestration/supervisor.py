@@ -139,7 +139,9 @@ class Supervisor:
     def _settle(self, execution: Execution, outcome: Outcome) -> None:
         """Where the process was lost the state stays as it is, and the step's next look goes on from there."""
         if outcome.died:
-            Execution.objects.filter(pk=execution.pk).exclude(state__in=Execution.FINAL).update(error=outcome.error or "")
+            Execution.objects.filter(pk=execution.pk).exclude(state__in=Execution.FINAL).update(
+                error=outcome.error or ""
+            )
 
     def _pass_on(self, key: str, kind: str) -> None:
         with self._lock:
@@ -161,7 +163,9 @@ class Supervisor:
         beat = time.monotonic()
         try:
             while keys := list(self._ended):
-                for pk, state in Execution.objects.filter(pk__in=keys, state__in=list(KINDS)).values_list("pk", "state"):
+                for pk, state in Execution.objects.filter(pk__in=keys, state__in=list(KINDS)).values_list(
+                    "pk", "state"
+                ):
                     self._pass_on(str(pk), KINDS[Execution.State(state)])
                 if time.monotonic() - beat >= settings.RUN_HEARTBEAT_SECONDS:
                     beat = time.monotonic()
@@ -173,7 +177,11 @@ class Supervisor:
 
 def order_of(execution: Execution, *, is_resume: bool) -> WorkflowOrder:
     """What the runner needs to know."""
-    local = LocalDeployment.objects.select_related("deployment", "blueprint").defer("blueprint__plan").get(executions=execution)
+    local = (
+        LocalDeployment.objects.select_related("deployment", "blueprint")
+        .defer("blueprint__plan")
+        .get(executions=execution)
+    )
     plan = local.plan or {}
     assert local.blueprint.archive_id is not None
     return WorkflowOrder(

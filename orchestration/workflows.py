@@ -66,7 +66,9 @@ def listed_workflows(plan: dict[str, Any], states: Sequence[str]) -> list[dict[s
     ]
 
 
-def merged_parameters(name: str, workflow: dict[str, Any], given: dict[str, Any], *, allow_custom: bool) -> dict[str, Any]:
+def merged_parameters(
+    name: str, workflow: dict[str, Any], given: dict[str, Any], *, allow_custom: bool
+) -> dict[str, Any]:
     """The given parameters with defaults; Refused with `illegal_execution_parameters_error` where they do not fit."""
     declared: dict[str, dict[str, Any]] = workflow.get("parameters") or {}
     custom = sorted(set(given) - set(declared))
@@ -81,7 +83,9 @@ def merged_parameters(name: str, workflow: dict[str, Any], given: dict[str, Any]
         if key not in given and "default" not in schema and schema.get("required", True)
     ]
     if missing:
-        raise illegal(f'Workflow "{name}" must be provided with the following parameters to execute: {",".join(missing)}')
+        raise illegal(
+            f'Workflow "{name}" must be provided with the following parameters to execute: {",".join(missing)}'
+        )
     merged = {key: schema["default"] for key, schema in declared.items() if "default" in schema}
     for key, value in given.items():
         merged[key] = as_declared(key, value, declared.get(key, {}).get("type"))

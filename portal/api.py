@@ -1,4 +1,5 @@
 """The router of /api/v1: each app lists its view sets in its `api.routes`."""
+
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import DefaultRouter

@@ -1,4 +1,5 @@
 """Paging of /api/v1 lists."""
+
 from rest_framework.pagination import LimitOffsetPagination
 
 

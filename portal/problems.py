@@ -1,4 +1,5 @@
 """Errors of /api/v1 as problem details (RFC 9457); v3.1 has error bodies of its own in orchestration."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -21,13 +22,17 @@ class Clash(exceptions.APIException):
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """A reply {"type", "title", "status", "detail"[, "errors"]} or None for an error that nobody foresaw."""
     if isinstance(error, ValidationError):
-        error = exceptions.ValidationError(detail=error.message_dict if hasattr(error, "error_dict") else error.messages)
+        error = exceptions.ValidationError(
+            detail=error.message_dict if hasattr(error, "error_dict") else error.messages
+        )
     if isinstance(error, Conflict):
         error = Clash(str(error))
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied(str(error) or None)
     if isinstance(error, ObjectDoesNotExist):
-        error = exceptions.NotFound(f"There is no such {type(error).__qualname__.split('.')[0].lower()} here, or it is not yours to see.")
+        error = exceptions.NotFound(
+            f"There is no such {type(error).__qualname__.split('.')[0].lower()} here, or it is not yours to see."
+        )
     response = exception_handler(error, context)
     if response is None:
         return None

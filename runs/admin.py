@@ -1,4 +1,5 @@
 """Django's admin over runs: to read only; what they do is asked for on their pages."""
+
 from __future__ import annotations
 
 from django.contrib import admin

@@ -1,4 +1,5 @@
 """When the sweeper of this process should look next; a hint, kept in memory: without it the sweeper looks by itself."""
+
 from __future__ import annotations
 
 import functools

@@ -1,4 +1,5 @@
 """View sets of /api/v1: runs, their events, and what may be asked of them. Starting one is the domain's own address."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -54,7 +55,9 @@ class Runs(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Run]
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("after", OpenApiTypes.INT64, description="cursor of the reply before; 0: from the beginning"),
+            OpenApiParameter(
+                "after", OpenApiTypes.INT64, description="cursor of the reply before; 0: from the beginning"
+            ),
             OpenApiParameter("limit", OpenApiTypes.INT, description=f"at most {EVENTS_LIMIT}"),
         ],
         responses=EventPageSerializer,
@@ -92,7 +95,9 @@ class Runs(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Run]
 
     def told(self, run: Run) -> Response:
         """The run as it is now."""
-        return Response(RunDetailSerializer(Run.objects.select_related("tenant", "started_by", "parent").get(pk=run.pk)).data)
+        return Response(
+            RunDetailSerializer(Run.objects.select_related("tenant", "started_by", "parent").get(pk=run.pk)).data
+        )
 
 
 def number(request: Request, name: str, default: int) -> int:

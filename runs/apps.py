@@ -1,4 +1,5 @@
 """Registers the app with Django, and finds the operations of all apps: every process must know them by their keys."""
+
 import importlib
 
 from django.apps import AppConfig

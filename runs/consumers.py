@@ -1,4 +1,5 @@
 """The websocket of a run: a snapshot, all events after a cursor, then what happens, as it happens."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """What an operation holds while it looks or acts: its memory, its messages, its secrets; the ledger writes what it said."""
+
 from __future__ import annotations
 
 import threading

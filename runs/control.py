@@ -1,4 +1,5 @@
 """What people and the domain ask of a run that exists: look now, pause, resume, cancel. The audit trail is written by services."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -93,7 +94,9 @@ def resume(run: Run, by: Actor) -> None:
     elif run.is_pause_requested:
         _resume_paused(run, by)
     else:
-        raise Conflict(f"R-{run.pk} is neither paused nor failed ({run.get_state_display().lower()}): there is nothing to resume.")
+        raise Conflict(
+            f"R-{run.pk} is neither paused nor failed ({run.get_state_display().lower()}): there is nothing to resume."
+        )
     run.refresh_from_db()
 
 

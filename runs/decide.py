@@ -1,4 +1,5 @@
 """What a run does next, as a pure function of its flags and its open steps; nothing here reads or writes a row."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -49,7 +50,9 @@ def decide(run: Run, steps: Sequence[Step]) -> Decision:
     else:
         decision = Decision(RunState.SUCCEEDED)
     if busy or decision.begin:
-        say_why_not_ended(decision, run, busy, [step for step in busy if step.state == StepState.RUNNING and not step.why])
+        say_why_not_ended(
+            decision, run, busy, [step for step in busy if step.state == StepState.RUNNING and not step.why]
+        )
     return decision
 
 

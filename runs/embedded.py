@@ -1,4 +1,5 @@
 """Workers inside the web process, for the shape that needs no other server: real Celery, its threads and its sweeper."""
+
 from __future__ import annotations
 
 import logging
@@ -46,7 +47,9 @@ def start_workers(threads: int, predecessor: uuid.UUID | None = None) -> Embedde
     if predecessor is not None:
         caught = workers.succeed(predecessor)
         if caught:
-            logger.warning("%d steps were caught in the middle when this installation stopped, and are repeated", caught)
+            logger.warning(
+                "%d steps were caught in the middle when this installation stopped, and are repeated", caught
+            )
     embedded = EmbeddedWorkers(threads)
     embedded.start()
     return embedded

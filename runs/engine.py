@@ -1,4 +1,5 @@
 """The engine's face to the domain: start a stored plan, or a parent with many children; advance, wake, pause, resume, cancel."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,15 @@ from runs.parents import TURN, advance
 from runs.states import RunState
 
 __all__ = [
-    "add_children", "advance", "cancel", "pause", "resume", "resume_failed", "start_parent", "start_run", "wake",
+    "add_children",
+    "advance",
+    "cancel",
+    "pause",
+    "resume",
+    "resume_failed",
+    "start_parent",
+    "start_run",
+    "wake",
 ]
 
 # What a child does, its title, its lock. Operations stand for a plan of one lane that is not stored on its own.
@@ -44,8 +53,16 @@ def start_run(
         raise ValidationError({"digest": "The plan has changed since it was shown: look at it again, then start it."})
     with transaction.atomic():
         run = Run(
-            title=title[:256], plan=plan, tenant=tenant, started_by=started_by, mode=mode, lock=lock, parent=parent,
-            position=position, state=RunState.HELD, why=parents.TURN if is_held or parent else "Waits to start.",
+            title=title[:256],
+            plan=plan,
+            tenant=tenant,
+            started_by=started_by,
+            mode=mode,
+            lock=lock,
+            parent=parent,
+            position=position,
+            state=RunState.HELD,
+            why=parents.TURN if is_held or parent else "Waits to start.",
         )
         run.save()
         Step.objects.bulk_create(plans.steps_of(run.pk, plan.stages))
@@ -76,8 +93,14 @@ def start_parent(
 ) -> Run:
     """A run of many runs. In the same transaction: `add_children`, the domain's own rows, then `advance(parent)`."""
     parent = Run(
-        title=title[:256], tenant=tenant, started_by=started_by, max_parallel=max_parallel, failure_budget=failure_budget,
-        lock=lock, state=RunState.HELD, why="Waits to start.",
+        title=title[:256],
+        tenant=tenant,
+        started_by=started_by,
+        max_parallel=max_parallel,
+        failure_budget=failure_budget,
+        lock=lock,
+        state=RunState.HELD,
+        why="Waits to start.",
     )
     parent.save()
     if not parents.admit(parent):
@@ -93,9 +116,16 @@ def add_children(parent: Run, children: Iterable[Child]) -> list[Run]:
     with transaction.atomic():
         runs = Run.objects.bulk_create(
             Run(
-                title=title[:256], plan=what if isinstance(what, Plan) else None, tenant_id=parent.tenant_id,
-                started_by_id=parent.started_by_id, mode=parent.mode, lock=lock, parent=parent, position=first + number,
-                state=RunState.HELD, why=TURN,
+                title=title[:256],
+                plan=what if isinstance(what, Plan) else None,
+                tenant_id=parent.tenant_id,
+                started_by_id=parent.started_by_id,
+                mode=parent.mode,
+                lock=lock,
+                parent=parent,
+                position=first + number,
+                state=RunState.HELD,
+                why=TURN,
             )
             for number, (what, title, lock) in enumerate(children)
         )

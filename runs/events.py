@@ -1,4 +1,5 @@
 """An event before it is stored: a plain value, since a thousand targets make ten thousand of them."""
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -32,7 +33,8 @@ def insert_events(events: Collection[NewEvent]) -> None:
     places = ", ".join(["%s"] * len(NewEvent._fields))
     data, at = fields["data"], fields["at"]
     rows = [
-        (*event[:-2], data.get_db_prep_save(event.data, connection), at.get_db_prep_save(event.at, connection)) for event in events
+        (*event[:-2], data.get_db_prep_save(event.data, connection), at.get_db_prep_save(event.at, connection))
+        for event in events
     ]
     with connection.cursor() as cursor:
         # Names come from the model, values are bound.

@@ -1,4 +1,5 @@
 """The one rule of execution, for one look at one step: check; else apply, and check again. Writes nothing."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -35,7 +36,10 @@ def perform(context: StepContext) -> Outcome:
     """Look at the step once, act where needed; whatever an operation raises becomes an outcome."""
     outcome = _guarded(context)
     return dataclasses.replace(
-        outcome, why=context.mask(outcome.why), memory=context.memory, is_applied=outcome.is_applied or context.step.is_applied
+        outcome,
+        why=context.mask(outcome.why),
+        memory=context.memory,
+        is_applied=outcome.is_applied or context.step.is_applied,
     )
 
 
@@ -60,7 +64,9 @@ def _guarded(context: StepContext) -> Outcome:
 
 def _broken(error: Exception, context: StepContext) -> Outcome:
     """A fault of the program; its trace goes to the log, masked, and the step names it."""
-    logger.error("Step %s (%s) broke:\n%s", context.step_id, context.step.operation, context.mask(traceback.format_exc()))
+    logger.error(
+        "Step %s (%s) broke:\n%s", context.step_id, context.step.operation, context.mask(traceback.format_exc())
+    )
     why = f"{type(error).__name__}: {error}. This is a fault of the program: the log of the worker has its trace."
     return Outcome(StepState.FAILED, why, "broken")
 
@@ -95,7 +101,9 @@ def _later(later: Later, context: StepContext, is_applied: bool) -> Outcome:
     """Wait, unless the step has had all the time that the operation allows it."""
     started = context.step.started_at
     if later.deadline is not None and started and (timezone.now() - started).total_seconds() >= later.deadline:
-        return Outcome(StepState.FAILED, f"Not done after {later.deadline:.0f} s: {later.why}", "timeout", is_applied=is_applied)
+        return Outcome(
+            StepState.FAILED, f"Not done after {later.deadline:.0f} s: {later.why}", "timeout", is_applied=is_applied
+        )
     return Outcome(StepState.WAITING, later.why, later=later, is_applied=is_applied)
 
 

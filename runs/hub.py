@@ -1,4 +1,5 @@
 """Feeds the sockets of this process: reads what is new in a run once, encodes it once, hands it to all who look on."""
+
 from __future__ import annotations
 
 import asyncio
@@ -69,7 +70,12 @@ def read_state(subject: Subject) -> dict[str, Any] | None:
         return None
     why = run.why if run.ended_at else why_waiting(run)
     return {
-        "run": run.pk, "title": run.title, "state": run.state, "why": why, "cause": run.cause, "progress": progress(run),
+        "run": run.pk,
+        "title": run.title,
+        "state": run.state,
+        "why": why,
+        "cause": run.cause,
+        "progress": progress(run),
     }
 
 
@@ -147,7 +153,9 @@ class Tail:
             try:
                 self.tell(await database_sync_to_async(read_news)(self.subject, self.cursor, self.young))
             except DatabaseError as error:
-                logger.warning("Events of R-%d could not be read and are asked for again: %s", self.subject.run_id, error)
+                logger.warning(
+                    "Events of R-%d could not be read and are asked for again: %s", self.subject.run_id, error
+                )
             await asyncio.sleep(max(0.0, UPDATE_SECONDS - (time.monotonic() - began)))
             try:
                 await asyncio.wait_for(self.news.wait(), LOOK_SECONDS)
@@ -161,7 +169,9 @@ class Tail:
         self.young |= {event["id"]: clock + UNSETTLED_SECONDS for event in (*news.late, *news.fresh)}
         live = [viewer for viewer in self.viewers if viewer.is_live]
         for viewer in live if news.late else ():
-            missing = [event for event in news.late if event["id"] not in viewer.sent]  # it may have read some by itself
+            missing = [
+                event for event in news.late if event["id"] not in viewer.sent
+            ]  # it may have read some by itself
             if missing:
                 viewer.put(encode_events(missing, viewer.cursor))
         if news.fresh:

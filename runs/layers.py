@@ -2,6 +2,7 @@
 
 The layer that ships with Channels wakes readers only by luck when another thread writes, and drops silently beyond 100 messages.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -160,7 +161,9 @@ class PostgresLayer(MemoryLayer):
         """NOTIFY all processes; ValueError for a message that is too long; one that the server does not take is lost."""
         text = json.dumps(envelope, separators=(",", ":"))
         if len(text.encode()) > LONGEST:
-            raise ValueError(f"A message of {len(text)} bytes is too long for a nudge ({LONGEST}): send where to read it.")
+            raise ValueError(
+                f"A message of {len(text)} bytes is too long for a nudge ({LONGEST}): send where to read it."
+            )
         with self._sending:
             for _ in range(2):  # a connection that was closed meanwhile is replaced once
                 try:
@@ -190,7 +193,9 @@ class PostgresLayer(MemoryLayer):
             if self._listener is None:
                 self._listener = threading.Thread(target=self.distribute, name="listener", daemon=True)
                 self._listener.start()
-        for _ in range(100):  # what is sent before LISTEN is lost; after 2 s readers go on without and look by themselves
+        for _ in range(
+            100
+        ):  # what is sent before LISTEN is lost; after 2 s readers go on without and look by themselves
             if self._is_listening.is_set():
                 return
             await asyncio.sleep(0.02)

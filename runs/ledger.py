@@ -2,6 +2,7 @@
 
 It is `move` for many rows: every change is of a row that is locked and was read under that lock, and leaves an event.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,10 +25,29 @@ from runs.states import FINAL_RUN_STATES, RunState, StepState
 
 OPEN_STEP_STATES = [StepState.PENDING, StepState.RUNNING, StepState.WAITING, StepState.FAILED]
 STEP_FIELDS = (
-    "state", "why", "cause", "attempt", "worker", "is_applied", "memory", "next_look_at", "deadline_at", "started_at", "ended_at",
+    "state",
+    "why",
+    "cause",
+    "attempt",
+    "worker",
+    "is_applied",
+    "memory",
+    "next_look_at",
+    "deadline_at",
+    "started_at",
+    "ended_at",
 )
 RUN_FIELDS = (
-    "state", "why", "cause", "attempt", "is_cancel_requested", "is_pause_requested", "request", "next_look_at", "started_at", "ended_at",
+    "state",
+    "why",
+    "cause",
+    "attempt",
+    "is_cancel_requested",
+    "is_pause_requested",
+    "request",
+    "next_look_at",
+    "started_at",
+    "ended_at",
 )
 LONGEST_WHY = 512
 Adopt = Callable[[Step], UUID | None]  # the worker that takes the step at once, or None: it becomes due for any worker

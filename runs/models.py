@@ -1,4 +1,5 @@
 """Plans, runs, their steps and events. What a step does is an operation (runs.operations); how a run goes on is the engine."""
+
 from __future__ import annotations
 
 import uuid
@@ -116,8 +117,12 @@ class Step(StateRow):
     # How often it was begun. The fencing token: a worker that wakes up late finds another one here, and leaves.
     attempt = models.PositiveIntegerField(default=0)
     worker = models.UUIDField(null=True)  # the Worker that has it now, or had it last
-    is_applied = models.BooleanField(default=False)  # its apply was begun: "as wanted" then means succeeded, not skipped
-    memory = models.JSONField(default=dict)  # what the operation remembers between looks: ids and counts, never a secret
+    is_applied = models.BooleanField(
+        default=False
+    )  # its apply was begun: "as wanted" then means succeeded, not skipped
+    memory = models.JSONField(
+        default=dict
+    )  # what the operation remembers between looks: ids and counts, never a secret
     next_look_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)  # of the present wait
     started_at = models.DateTimeField(null=True)
@@ -162,7 +167,10 @@ class Event(models.Model):
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        indexes = [models.Index(fields=["top", "id"], name="event_tail"), models.Index(fields=["run", "id"], name="event_run")]
+        indexes = [
+            models.Index(fields=["top", "id"], name="event_tail"),
+            models.Index(fields=["run", "id"], name="event_run"),
+        ]
         ordering = ["id"]
 
     def __str__(self) -> str:

@@ -1,4 +1,5 @@
 """What a step of a plan is: an immutable value that can look, act and be rebuilt from its stored arguments."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,4 +1,5 @@
 """What the end of a run sets free: the next children of its parent, the parent's own end, and whoever waits for its lock."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -190,7 +191,10 @@ def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
         cancelled += cancel_held(parent.children.all(), words)
     total = sum(counts.values())
     if parent.is_cancel_requested:
-        state, why = RunState.CANCELLED, f"{parent.request} {counts.get(RunState.SUCCEEDED, 0)} of {total} had succeeded."
+        state, why = (
+            RunState.CANCELLED,
+            f"{parent.request} {counts.get(RunState.SUCCEEDED, 0)} of {total} had succeeded.",
+        )
     elif failed:
         state, why = RunState.FAILED, f"{failed} of {total} failed"
         why += f", {cancelled} were not carried out." if cancelled else "."
@@ -199,8 +203,14 @@ def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
     else:
         state, why = RunState.SUCCEEDED, ""
     parent.move(
-        state, only_from=sorted(ACTIVE_RUN_STATES), why=why, cause="children" if state == RunState.FAILED else "",
-        ended_at=timezone.now(), started_at=parent.started_at or timezone.now(), is_pause_requested=False, next_look_at=None,
+        state,
+        only_from=sorted(ACTIVE_RUN_STATES),
+        why=why,
+        cause="children" if state == RunState.FAILED else "",
+        ended_at=timezone.now(),
+        started_at=parent.started_at or timezone.now(),
+        is_pause_requested=False,
+        next_look_at=None,
     )
     poke_after_commit({parent.pk})
 

@@ -1,4 +1,5 @@
 """Plans: operations in lanes, lanes in stages, and the digest that Start must name; what is planned is the domain's business."""
+
 from __future__ import annotations
 
 import hashlib
@@ -27,7 +28,9 @@ def stage(title: str, lanes: Sequence[Lane]) -> Stage:
 
 def digest_of(title: str, stages: Sequence[Stage]) -> str:
     """SHA-256 of the canonical JSON. TypeError where an argument of an operation is no JSON."""
-    text = json.dumps({"title": title, "stages": list(stages)}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(
+        {"title": title, "stages": list(stages)}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,4 +1,5 @@
 """Tells viewers that a run has news; only a nudge over the channel layer, what is new they read from the database."""
+
 from __future__ import annotations
 
 import functools

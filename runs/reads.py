@@ -1,4 +1,5 @@
 """What pages, API and sockets read of runs: progress, why something waits, the tail of events; writes nothing."""
+
 from __future__ import annotations
 
 from collections import Counter

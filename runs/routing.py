@@ -1,4 +1,5 @@
 """Websocket addresses."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Shapes of runs, steps and events in /api/v1."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -17,8 +18,20 @@ class StepSerializer(serializers.ModelSerializer[Step]):
     class Meta:
         model = Step
         fields = [
-            "id", "stage", "lane", "position", "operation", "title", "state", "why", "cause", "attempt", "next_look_at",
-            "deadline_at", "started_at", "ended_at",
+            "id",
+            "stage",
+            "lane",
+            "position",
+            "operation",
+            "title",
+            "state",
+            "why",
+            "cause",
+            "attempt",
+            "next_look_at",
+            "deadline_at",
+            "started_at",
+            "ended_at",
         ]
 
 
@@ -31,8 +44,24 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            "id", "title", "tenant", "started_by", "mode", "parent", "position", "state", "why", "cause", "lock", "attempt",
-            "max_parallel", "failure_budget", "next_look_at", "created_at", "started_at", "ended_at",
+            "id",
+            "title",
+            "tenant",
+            "started_by",
+            "mode",
+            "parent",
+            "position",
+            "state",
+            "why",
+            "cause",
+            "lock",
+            "attempt",
+            "max_parallel",
+            "failure_budget",
+            "next_look_at",
+            "created_at",
+            "started_at",
+            "ended_at",
         ]
 
 

@@ -1,4 +1,5 @@
 """What people ask of a run, with its entry in the audit trail; starting one is the business of the domain that planned it."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """Rows with a state, and the one way to change it; which words mean what stands beside the states."""
+
 from __future__ import annotations
 
 from collections.abc import Collection

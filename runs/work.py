@@ -1,4 +1,5 @@
 """One task of a worker: takes steps that are due, works on them side by side, and goes on with what follows where that is cheap."""
+
 from __future__ import annotations
 
 import queue

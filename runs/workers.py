@@ -1,4 +1,5 @@
 """Who this process is among the workers, which steps it has in hand, and what becomes of the steps of a dead one."""
+
 from __future__ import annotations
 
 import os

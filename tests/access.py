@@ -127,7 +127,9 @@ class Route:
             )
 
         filled = ARGUMENT.sub(fill, self.pattern)
-        return "/" + filled.replace("^", "").replace("$", "").replace("\\.", ".").replace("/?", "/").replace(".*", "nosuch"), names_row
+        return "/" + filled.replace("^", "").replace("$", "").replace("\\.", ".").replace("/?", "/").replace(
+            ".*", "nosuch"
+        ), names_row
 
 
 def identifier(row: models.Model, label: str, *, on_wire: bool) -> str:

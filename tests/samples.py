@@ -51,12 +51,21 @@ def value_of(field: models.Field) -> Any:
         (models.JSONField, dict),
         (models.BinaryField, lambda: str(n).encode()),
         (models.EmailField, lambda: f"{n}@example.com"),
-        (models.CharField, lambda: hashlib.sha256(str(n).encode()).hexdigest() if field.max_length == 64 else f"sample{n}"[: field.max_length]),
+        (
+            models.CharField,
+            lambda: (
+                hashlib.sha256(str(n).encode()).hexdigest()
+                if field.max_length == 64
+                else f"sample{n}"[: field.max_length]
+            ),
+        ),
         (models.TextField, lambda: f"sample {n}"),
     ):
         if isinstance(field, kind):
             return make()
-    raise AssertionError(f"tests/samples.py knows no value for {field!r}: teach it that type, or add the model to SPECIAL or EXTRA.")
+    raise AssertionError(
+        f"tests/samples.py knows no value for {field!r}: teach it that type, or add the model to SPECIAL or EXTRA."
+    )
 
 
 def a_secret(tenant: Tenant) -> Secret:
@@ -73,7 +82,9 @@ SPECIAL: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
     User: lambda tenant: User(username=f"sample{factories.number()}", password="!"),
     Membership: lambda tenant: Membership(tenant=tenant, user=factories.user(), role="user"),
     Secret: a_secret,
-    ApiToken: lambda tenant: ApiToken(id=uuid.uuid4().hex[:10], user=factories.user(), secret_hash="0" * 64, description="sample"),
+    ApiToken: lambda tenant: ApiToken(
+        id=uuid.uuid4().hex[:10], user=factories.user(), secret_hash="0" * 64, description="sample"
+    ),
 }
 
 
@@ -84,7 +95,9 @@ def _credential(tenant: Tenant) -> dict[str, Any]:
 # Fields that a sample needs beside those that every row must have.
 EXTRA: dict[str, Callable[[Tenant], dict[str, Any]]] = {
     "inventory.Credential": _credential,
-    "inventory.Filter": lambda tenant: {"rules": [{"type": "label", "key": "env", "operator": "any_of", "values": ["prod"]}]},
+    "inventory.Filter": lambda tenant: {
+        "rules": [{"type": "label", "key": "env", "operator": "any_of", "values": ["prod"]}]
+    },
     "inventory.Deployment": lambda tenant: {"kind": "environment"},
     # Refused by the address policy before anything is sent.
     "inventory.SubManager": lambda tenant: {"endpoint": "127.0.0.1", "port": 20000 + factories.number() % 40000},

@@ -56,7 +56,9 @@ class People:
         kind = "application/json" if route.is_api else "application/x-www-form-urlencoded"
         before = transaction.savepoint()
         try:
-            return client.generic(method, address, "{}" if route.is_api and method != "GET" else "", content_type=kind, headers=headers)
+            return client.generic(
+                method, address, "{}" if route.is_api and method != "GET" else "", content_type=kind, headers=headers
+            )
         finally:
             transaction.savepoint_rollback(before)
 
@@ -86,10 +88,14 @@ def is_refused(reply) -> bool:
 
 @by_pattern
 def test_every_address_says_what_it_needs(route):
-    assert route.needs is not None, f"{route.pattern}: decorate the page with @needs or @public, or give the API view `needs`"
+    assert route.needs is not None, (
+        f"{route.pattern}: decorate the page with @needs or @public, or give the API view `needs`"
+    )
     for method in route.methods:
         action = route.action(method)
-        assert action is None or action == "" or action in ACTIONS or action in OPEN_ACTIONS, f"{method} {route.pattern}: no action {action!r} in accounts.roles"
+        assert action is None or action == "" or action in ACTIONS or action in OPEN_ACTIONS, (
+            f"{method} {route.pattern}: no action {action!r} in accounts.roles"
+        )
 
 
 @by_pattern
@@ -133,23 +139,33 @@ def check_foreigner(people: People, route: Route, method: str, address: str, act
     if names_row and action and not makes_its_own:
         reply = people.ask("foreigner", route, method, address, "other")
         wanted = (400, 403, 404, 405, 409, 415) if method in ("PUT", "POST", "PATCH") else (403, 404, 405)
-        assert reply.status_code in wanted, f"{method} {address} of acme as a manager of another tenant: {reply.status_code}"
+        assert reply.status_code in wanted, (
+            f"{method} {address} of acme as a manager of another tenant: {reply.status_code}"
+        )
     if route.is_api and action and not (route.is_wire and action in OPEN_ACTIONS):
         reply = people.ask("foreigner", route, method, address, "acme")
-        assert reply.status_code in (403, 405), f"{method} {address} with `Tenant: acme` as a manager of another tenant: {reply.status_code}"
+        assert reply.status_code in (403, 405), (
+            f"{method} {address} with `Tenant: acme` as a manager of another tenant: {reply.status_code}"
+        )
 
 
 @pytest.mark.django_db
 def test_the_admin_is_for_system_administrators_alone(people):
     public = {"login", "logout", "jsi18n"}
-    addresses = ["/" + route.pattern for route in ROUTES if route.is_admin and not ARGUMENT.search(route.pattern) and route.name not in public]
+    addresses = [
+        "/" + route.pattern
+        for route in ROUTES
+        if route.is_admin and not ARGUMENT.search(route.pattern) and route.name not in public
+    ]
     addresses = [address for address in addresses if "(" not in address]
     assert len(addresses) > 10
     for who in people.users:
         browser = people.browser(who, signed_in=True)
         replies = {address: browser.get(address).status_code for address in addresses}
         if who == "sys_admin":
-            assert [address for address, status in replies.items() if status == 302 and "password_change" not in address] == []
+            assert [
+                address for address, status in replies.items() if status == 302 and "password_change" not in address
+            ] == []
         else:
             assert set(replies.values()) == {302}, f"{who}: {replies}"
 
@@ -163,7 +179,14 @@ def connects(address: str, user: User | None, tenant: str = "") -> bool:
     headers += [(b"tenant", tenant.encode())] if tenant else []
 
     path, _, query = address.partition("?")
-    scope = {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers, "subprotocols": [], "client": ("127.0.0.1", 1)}
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": headers,
+        "subprotocols": [],
+        "client": ("127.0.0.1", 1),
+    }
 
     async def attempt() -> bool:
         socket = ApplicationCommunicator(PersonMiddleware(URLRouter(websocket_urlpatterns)), scope)
@@ -182,7 +205,9 @@ def test_every_websocket_says_what_it_needs():
     assert websocket_urlpatterns
     for pattern in websocket_urlpatterns:
         needed = getattr(getattr(pattern.callback, "consumer_class", None), "needs", None)
-        assert needed in ACTIONS or needed in OPEN_ACTIONS, f"{pattern.pattern}: the consumer has no `needs`, an action of accounts.roles"
+        assert needed in ACTIONS or needed in OPEN_ACTIONS, (
+            f"{pattern.pattern}: the consumer has no `needs`, an action of accounts.roles"
+        )
 
 
 @pytest.mark.django_db(transaction=True)

@@ -49,7 +49,9 @@ def holds(row: dict[str, Any], rule: dict[str, Any]) -> bool:
     """Does one rule hold?"""
     values = [str(value) for value in rule["values"]]
     if rule["type"] == "label":
-        return holds_for_labels([label["value"] for label in row["labels"] if label["key"] == rule["key"].lower()], rule["operator"], values)
+        return holds_for_labels(
+            [label["value"] for label in row["labels"] if label["key"] == rule["key"].lower()], rule["operator"], values
+        )
     return holds_for_text(row[ATTRIBUTES[rule["key"]]] or "", rule["operator"], values)
 
 

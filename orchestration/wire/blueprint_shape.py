@@ -26,7 +26,9 @@ def upload_execution(row: Blueprint) -> dict[str, Any] | None:
     """The execution that parsed it."""
     found = getattr(row, UPLOADS, None)
     if found is None:
-        found = list(row.executions.filter(workflow=UPLOAD).select_related("tenant", "created_by").order_by("created_at"))
+        found = list(
+            row.executions.filter(workflow=UPLOAD).select_related("tenant", "created_by").order_by("created_at")
+        )
     return EXECUTION.render(found[-1]) if found else None
 
 

@@ -23,7 +23,12 @@ from orchestration.wire.uploads import PARSERS, read_upload
 from orchestration.wire.views import WireView
 
 SYNC_SECONDS = 120.0
-TYPES = {"zip": "application/zip", "tar": "application/x-tar", "tar.gz": "application/gzip", "tar.bz2": "application/x-bzip2"}
+TYPES = {
+    "zip": "application/zip",
+    "tar": "application/x-tar",
+    "tar.gz": "application/gzip",
+    "tar.bz2": "application/x-bzip2",
+}
 FAILED_WORDS = {
     Blueprint.State.INVALID: "is invalid",
     Blueprint.State.FAILED_UPLOADING: "has failed uploading",
@@ -83,7 +88,12 @@ class BlueprintSearch(BlueprintView):
 class BlueprintDetail(BlueprintView):
     """One blueprint: read, upload, label, delete."""
 
-    needs = {"GET": "blueprint.view", "PUT": "blueprint.change", "PATCH": "blueprint.change", "DELETE": "blueprint.change"}
+    needs = {
+        "GET": "blueprint.view",
+        "PUT": "blueprint.change",
+        "PATCH": "blueprint.change",
+        "DELETE": "blueprint.change",
+    }
 
     def get_parsers(self) -> list[Any]:
         return [parser() for parser in PARSERS] if self.request_method() == "PUT" else super().get_parsers()
@@ -136,7 +146,9 @@ class BlueprintDetail(BlueprintView):
     def validated(self, row: Blueprint, execution: Execution) -> Response:
         """The record of a validation; it is gone when the validation has ended, and its execution says how."""
         if execution.state == Execution.State.FAILED:
-            raise Refused(400, "invalid_blueprint_error", f"Blueprint `{row.wire_id}` is invalid. Error: {execution.error}")
+            raise Refused(
+                400, "invalid_blueprint_error", f"Blueprint `{row.wire_id}` is invalid. Error: {execution.error}"
+            )
         shown = BLUEPRINT.render(row, [name for name in BLUEPRINT.fields if name != "upload_execution"])
         latest = Execution.objects.select_related("tenant", "created_by").get(pk=execution.pk)
         return Response({**shown, "state": "validating", "upload_execution": EXECUTION.render(latest)}, status=201)
@@ -147,7 +159,9 @@ class BlueprintDetail(BlueprintView):
         unknown = sorted(set(body) - {"labels", "creator", "created_at"})
         if unknown or "labels" not in body:
             raise bad_parameters(
-                f"Only labels of a blueprint can be changed; not: {', '.join(unknown)}" if unknown else "Missing labels in json request body"
+                f"Only labels of a blueprint can be changed; not: {', '.join(unknown)}"
+                if unknown
+                else "Missing labels in json request body"
             )
         blueprints.set_labels(by=self.actor, blueprint=row, labels=label_rules.pairs_from_wire(body["labels"]))
         return self.shown(row)

@@ -14,7 +14,15 @@ from orchestration.workflows import listed_workflows
 
 ENVIRONMENT_TYPE_KEY = "csys-env-type"
 # What is taken from the prepared plan, and what stands there before the environment is created.
-PLAN_FIELDS = ("groups", "policy_triggers", "policy_types", "outputs", "capabilities", "scaling_groups", "resource_tags")
+PLAN_FIELDS = (
+    "groups",
+    "policy_triggers",
+    "policy_types",
+    "outputs",
+    "capabilities",
+    "scaling_groups",
+    "resource_tags",
+)
 
 
 def labels_prefetch() -> Prefetch[Any]:
@@ -161,4 +169,3 @@ DEPLOYMENT = Shape(
     },
     also_filters=("deployment_group_id",),
 )
-

@@ -114,14 +114,25 @@ def rules_of_constraints(constraints: dict[str, Any]) -> list[dict[str, Any]]:
             rules.append({"type": "attribute", "key": key, "operator": "any_of", "values": wanted})
         elif name in ("id_specs", "display_name_specs", "name_pattern"):
             key = "id" if name == "id_specs" else "display_name"
-            operators = {"contains": "contains", "starts_with": "starts_with", "ends_with": "ends_with", "equals_to": "any_of"}
+            operators = {
+                "contains": "contains",
+                "starts_with": "starts_with",
+                "ends_with": "ends_with",
+                "equals_to": "any_of",
+            }
             for operator, values in wanted.items():
                 if operator not in operators:
-                    raise bad_parameters(f"Unknown constraint operator `{operator}`; use one of: {', '.join(operators)}")
+                    raise bad_parameters(
+                        f"Unknown constraint operator `{operator}`; use one of: {', '.join(operators)}"
+                    )
                 listed_values = values if isinstance(values, list) else [values]
-                rules.append({"type": "attribute", "key": key, "operator": operators[operator], "values": listed_values})
+                rules.append(
+                    {"type": "attribute", "key": key, "operator": operators[operator], "values": listed_values}
+                )
         else:
-            raise bad_parameters(f"Unknown constraint `{name}`; use labels, tenants, valid_values, id_specs or display_name_specs")
+            raise bad_parameters(
+                f"Unknown constraint `{name}`; use labels, tenants, valid_values, id_specs or display_name_specs"
+            )
     return rules
 
 
@@ -176,7 +187,9 @@ class DeploymentDetail(DeploymentView):
         if execution.state == Execution.State.TERMINATED:
             return
         if execution.state in Execution.FINAL:
-            raise Refused(400, "deployment_creation_error", execution.error or f"The creation of {wire_id} was {execution.state}.")
+            raise Refused(
+                400, "deployment_creation_error", execution.error or f"The creation of {wire_id} was {execution.state}."
+            )
         raise Refused(
             500,
             "internal_server_error",
@@ -188,7 +201,11 @@ class DeploymentDetail(DeploymentView):
         body = self.body()
         unknown = sorted(set(body) - CHANGEABLE)
         if unknown:
-            raise Refused(409, "conflict_error", f"Of a deployment only labels and display_name can be changed, not: {', '.join(unknown)}")
+            raise Refused(
+                409,
+                "conflict_error",
+                f"Of a deployment only labels and display_name can be changed, not: {', '.join(unknown)}",
+            )
         if body.get("labels") is not None:
             pairs = label_rules.pairs_from_wire(body["labels"])
             try:
@@ -224,7 +241,9 @@ class DeploymentSite(DeploymentView):
         row = self.found(wire_id)
         name, is_detaching = self.optional("site_name"), self.boolean("detach_site")
         if bool(name) == is_detaching:
-            raise bad_parameters("Must provide either a `site_name` of a valid site or `detach_site` with true value for detaching the current site")
+            raise bad_parameters(
+                "Must provide either a `site_name` of a valid site or `detach_site` with true value for detaching the current site"
+            )
         set_site(by=self.actor, deployment=row, site=self.site_named(name) if name else None)
         return self.shown(row.pk)
 

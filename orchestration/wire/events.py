@@ -64,10 +64,23 @@ class Events(WireView):
         query = request.query_params
         include = read_include(query)
         page = read_page(query, DEFAULT_SIZE)
-        rows = ranged(filtered(self.visible(ExecutionEvent.objects.all(), "execution__", owner="execution__local__deployment__created_by"), query), query)
+        rows = ranged(
+            filtered(
+                self.visible(
+                    ExecutionEvent.objects.all(), "execution__", owner="execution__local__deployment__created_by"
+                ),
+                query,
+            ),
+            query,
+        )
         total = rows.count()
         ordered = rows.order_by(*orders(query)).select_related("execution__local__deployment", "execution__blueprint")
-        heavy = ("execution__blueprint__plan", "execution__local__plan", "execution__local__inputs", "execution__parameters")
+        heavy = (
+            "execution__blueprint__plan",
+            "execution__local__plan",
+            "execution__local__inputs",
+            "execution__parameters",
+        )
         items = [render(row, include) for row in page.cut(ordered.defer(*heavy))]
         return envelope(items, total, page, has_filtered=False)
 
@@ -102,11 +115,15 @@ def filtered(rows: QuerySet[ExecutionEvent], query: QueryDict) -> QuerySet[Execu
                 wanted |= Q(**{f"{PATTERNS[name]}__iregex": like(value)})
             rows = rows.filter(wanted)
         else:
-            rows = rows.filter(**{EQUAL[name]: [read_id(value, name) for value in values] if name == "execution_id" else values})
+            rows = rows.filter(
+                **{EQUAL[name]: [read_id(value, name) for value in values] if name == "execution_id" else values}
+            )
     kinds = query.getlist("type")
     unknown = [kind for kind in kinds if kind not in ExecutionEvent.Kind.values]
     if unknown:
-        raise bad_parameters(f"Unknown type of events: {', '.join(unknown)}. Allowed values: {', '.join(ExecutionEvent.Kind.values)}")
+        raise bad_parameters(
+            f"Unknown type of events: {', '.join(unknown)}. Allowed values: {', '.join(ExecutionEvent.Kind.values)}"
+        )
     return rows.filter(kind__in=kinds) if kinds else rows
 
 
@@ -123,7 +140,9 @@ def ranged(rows: QuerySet[ExecutionEvent], query: QueryDict) -> QuerySet[Executi
     for text in query.getlist("_range"):
         parts = text.split(",")
         if len(parts) != 3 or parts[0] not in ("timestamp", "reported_timestamp"):
-            raise bad_parameters(f"Range parameter `{text}` must be: timestamp or reported_timestamp, from, to; either end may be empty")
+            raise bad_parameters(
+                f"Range parameter `{text}` must be: timestamp or reported_timestamp, from, to; either end may be empty"
+            )
         column = SORTS[parts[0]]
         if parts[1]:
             rows = rows.filter(**{f"{column}__gte": read_time(parts[1], "_range")})
@@ -137,7 +156,9 @@ def orders(query: QueryDict) -> list[str]:
     wanted = [key for part in query.getlist("_sort") for key in part.split(",") if key] or ["timestamp"]
     unknown = [key for key in wanted if key.lstrip("+- ") not in SORTS]
     if unknown:
-        raise bad_parameters(f"Unknown field to sort by: {', '.join(unknown)}. Allowed values: {', '.join(sorted(SORTS))}")
+        raise bad_parameters(
+            f"Unknown field to sort by: {', '.join(unknown)}. Allowed values: {', '.join(sorted(SORTS))}"
+        )
     columns = [f"{'-' if key.startswith('-') else ''}{SORTS[key.lstrip('+- ')]}" for key in wanted]
     return [*columns, "-id" if columns[-1].startswith("-") else "id"]
 

@@ -14,9 +14,7 @@ from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import find, listed
 from orchestration.wire.views import WireView
 
-NO_SCHEDULES = (
-    "Executions at a later time (scheduled_time) are not served by this manager yet: start the execution when it is to run."
-)
+NO_SCHEDULES = "Executions at a later time (scheduled_time) are not served by this manager yet: start the execution when it is to run."
 
 
 class ExecutionView(WireView):
@@ -98,4 +96,3 @@ class ExecutionDetail(ExecutionView):
         self.in_own_tenant(row, "Execution")
         executions.act(by=self.actor, execution=row, action=action)
         return Response(EXECUTION.render(self.found(wire_id)))
-

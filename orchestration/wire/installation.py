@@ -86,9 +86,7 @@ class ClusterStatus(OpenView):
     def get(self, request: Request) -> Response:
         works = is_database_alive()
         status = "OK" if works else "Fail"
-        services = {
-            kind: {"status": status, "is_external": False, "nodes": {}} for kind in ("manager", "db", "broker")
-        }
+        services = {kind: {"status": status, "is_external": False, "nodes": {}} for kind in ("manager", "db", "broker")}
         body = {"status": status, "services": {} if self.flag("summary") else services}
         return Response(body, status=200 if works else 500)
 

@@ -51,7 +51,9 @@ def page_error(name: str, reason: str) -> Refused:
     return Refused(400, "bad_parameters_error", message, has_traceback_key=False)
 
 
-def envelope(items: list[Any], total: int, page: Page, *, filtered: int | None = None, has_filtered: bool = True) -> Response:
+def envelope(
+    items: list[Any], total: int, page: Page, *, filtered: int | None = None, has_filtered: bool = True
+) -> Response:
     """{"items", "metadata"}; events, workflows and summaries have no `filtered`."""
     size = total if page.is_all else page.size
     metadata: dict[str, Any] = {"pagination": {"total": total, "size": size, "offset": page.offset}}

@@ -131,5 +131,3 @@ class NodeInstanceDetail(NodeInstances):
     def get(self, request: Request, wire_id: str = "") -> Response:
         include = INSTANCE.included(request.query_params.get("_include"))
         return Response(INSTANCE.render(find(INSTANCE.load(self.rows(), include), "NodeInstance", wire_id), include))
-
-

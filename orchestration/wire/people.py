@@ -21,7 +21,18 @@ from orchestration.wire.times import wire_time
 from orchestration.wire.views import WireView
 
 RELATIVE = re.compile(r"\+\s*(\d{1,6})\s*(min|minute|h|hour|d|day|w|week|month|year)s?", re.IGNORECASE)
-UNITS = {"min": 1, "minute": 1, "h": 60, "hour": 60, "d": 1440, "day": 1440, "w": 10080, "week": 10080, "month": 43200, "year": 525600}
+UNITS = {
+    "min": 1,
+    "minute": 1,
+    "h": 60,
+    "hour": 60,
+    "d": 1440,
+    "day": 1440,
+    "w": 10080,
+    "week": 10080,
+    "month": 43200,
+    "year": 525600,
+}
 
 
 class WhoAmI(WireView):
@@ -42,7 +53,10 @@ def told_of(user: User, *, is_full: bool) -> dict[str, Any]:
     rows = Membership.objects.filter(group__in=groups).values_list("tenant__name", "role", "group__name")
     for tenant, role, group in rows:
         through.setdefault(tenant, {}).setdefault(role, []).append(group)
-    roles = {tenant: sorted({role, *through.get(tenant, {})} - {""}) for tenant, role in {**dict.fromkeys(through, ""), **direct}.items()}
+    roles = {
+        tenant: sorted({role, *through.get(tenant, {})} - {""})
+        for tenant, role in {**dict.fromkeys(through, ""), **direct}.items()
+    }
     return {
         "username": user.username,
         "tenants": roles if is_full else len(roles),

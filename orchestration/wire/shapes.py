@@ -67,7 +67,9 @@ def time(name: str) -> Field:
 
 def always(value: Any) -> Field:
     """A field that is the same everywhere here; the caller gets a value of its own."""
-    return Field(lambda row: list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
+    return Field(
+        lambda row: list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
+    )
 
 
 def owned(tenant: str = "tenant__name", visibility: str = "visibility") -> dict[str, Field]:

@@ -37,7 +37,9 @@ class Audit(WireView):
         rows = rows.order_by(f"{'-' if self.flag('desc') else ''}{SORTS[order]}", "id")
         size, offset = self.number("size", 1000), self.number("offset", 0)
         items = [told(row) for row in rows[offset : offset + size]]
-        return Response({"items": items, "metadata": {"pagination": {"offset": offset, "size": size, "total": rows.count()}}})
+        return Response(
+            {"items": items, "metadata": {"pagination": {"offset": offset, "size": size, "total": rows.count()}}}
+        )
 
     def number(self, name: str, default: int) -> int:
         """`size` and `offset` have no underscore here."""

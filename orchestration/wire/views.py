@@ -186,7 +186,9 @@ class WireView(APIView):
             return default if value is None else value
         if isinstance(value, str) and value.lower() in ("true", "false"):
             return value.lower() == "true"
-        raise bad_parameters(f"{name} parameter is expected to be of type boolean but is of type {type(value).__name__}")
+        raise bad_parameters(
+            f"{name} parameter is expected to be of type boolean but is of type {type(value).__name__}"
+        )
 
     @staticmethod
     def typed(value: Any, name: str, kind: type | tuple[type, ...]) -> Any:
@@ -198,7 +200,9 @@ class WireView(APIView):
             )
         return value
 
-    def visibility(self, valid: tuple[str, ...] = ("private", "tenant", "global"), default: str | None = "tenant") -> str:
+    def visibility(
+        self, valid: tuple[str, ...] = ("private", "tenant", "global"), default: str | None = "tenant"
+    ) -> str:
         """`visibility` of the body; 403 for a global one by somebody who may not."""
         value = self.optional("visibility", default=default)
         if value is None:
@@ -234,6 +238,8 @@ class NotThere(WireView):
     def refuse(self, request: Request, **kwargs: Any) -> Response:
         """404, as JSON where genuine managers answer HTML."""
         shown = re.sub(r"[^\x20-\x7e]", "?", request.path)
-        raise Refused(404, "not_found_error", f"This manager has no `{shown}`. See docs/compatibility.md for what it serves.")
+        raise Refused(
+            404, "not_found_error", f"This manager has no `{shown}`. See docs/compatibility.md for what it serves."
+        )
 
     get = put = post = patch = delete = refuse

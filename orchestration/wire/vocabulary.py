@@ -48,7 +48,9 @@ class LabelKeys(LabelView):
             return self.words(sorted(RESERVED_KEYS))
         if kind == "blueprints":
             return self.words(sorted({key for key, _ in self.of_blueprints() if text.lower() in key}))
-        return self.words(sorted({key for tenant in self.tenants_to_look_in() for key in label_keys(self.user, tenant, text)}))
+        return self.words(
+            sorted({key for tenant in self.tenants_to_look_in() for key in label_keys(self.user, tenant, text)})
+        )
 
 
 class LabelValues(LabelView):
@@ -57,13 +59,14 @@ class LabelValues(LabelView):
     def get(self, request: Request, kind: str, key: str) -> Response:
         text = request.query_params.get("_search", "")
         if kind == "blueprints":
-            found = {value for name, value in self.of_blueprints() if name == key.lower() and text.lower() in value.lower()}
+            found = {
+                value for name, value in self.of_blueprints() if name == key.lower() and text.lower() in value.lower()
+            }
         else:
             found = {
                 value for tenant in self.tenants_to_look_in() for value in label_values(self.user, tenant, key, text)
             }
         return self.words(sorted(found))
-
 
 
 FILTER = Shape(
@@ -86,7 +89,9 @@ FILTER = Shape(
 def wire_rules(rules: list[dict[str, Any]], kind: str = "") -> list[dict[str, Any]]:
     """Rules with their keys in the order of v3.1."""
     return [
-        {name: rule[name] for name in ("key", "values", "operator", "type")} for rule in rules if kind in ("", rule["type"])
+        {name: rule[name] for name in ("key", "values", "operator", "type")}
+        for rule in rules
+        if kind in ("", rule["type"])
     ]
 
 
@@ -160,7 +165,9 @@ class FilterDetail(FilterView):
     def check_kind(kind: str) -> None:
         """400 for filters of blueprints."""
         if kind != "deployments":
-            raise bad_parameters("Saved filters of blueprints are not served by this manager: send the rules with POST /searches/blueprints.")
+            raise bad_parameters(
+                "Saved filters of blueprints are not served by this manager: send the rules with POST /searches/blueprints."
+            )
 
 
 def merged(old: list[dict[str, Any]], given: list[Any]) -> list[Any]:

@@ -84,7 +84,12 @@ class Installation:
         manage = Path(__file__).resolve().parents[2] / "manage.py"
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, str(manage), *arguments], env=self.environment, cwd=manage.parent, stdin=stdin, stdout=log, stderr=log
+                [sys.executable, str(manage), *arguments],
+                env=self.environment,
+                cwd=manage.parent,
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
             )
 
     def is_ready(self) -> bool:
@@ -119,7 +124,9 @@ def start_all(installations: Sequence[Installation], folder: Path) -> None:
     try:
         for each, process in begun:
             if process.wait(READY_SECONDS):
-                raise DemoError(f"The database of {each.name} could not be made. The end of {each.log}:\n{each.last_words()}")
+                raise DemoError(
+                    f"The database of {each.name} could not be made. The end of {each.log}:\n{each.last_words()}"
+                )
     finally:
         for _, process in begun:
             if process.poll() is None:
@@ -171,7 +178,11 @@ def remove_pages(folder: Path) -> None:
         return
     for text in pages:
         page = Path(str(text).removeprefix("file://"))
-        if page.parent.parent == Path("/tmp") and page.parent.name.startswith("hello-edge-") and not page.parent.is_symlink():  # noqa: S108 - where the example service writes
+        if (
+            page.parent.parent == Path("/tmp")
+            and page.parent.name.startswith("hello-edge-")
+            and not page.parent.is_symlink()
+        ):  # noqa: S108 - where the example service writes
             shutil.rmtree(page.parent, ignore_errors=True)
 
 

@@ -38,17 +38,25 @@ def play(root: Path, port: int, *, ends: bool, console: Console) -> bool:
     with only_demo(root) as folder:
         names = [("central", "central"), *((place.slug, "sub-manager") for place in PLACES)]
         central, *managers = installations = [
-            Installation(name, mode, port + number, folder / name, secrets.token_urlsafe(15)) for number, (name, mode) in enumerate(names)
+            Installation(name, mode, port + number, folder / name, secrets.token_urlsafe(15))
+            for number, (name, mode) in enumerate(names)
         ]
         has_succeeded = False
         try:
             check_ports([each.port for each in installations])
-            console.print(f"Starting a central portal at {central.url} and sub-managers on ports {port + 1} to {port + 3}", highlight=False)
+            console.print(
+                f"Starting a central portal at {central.url} and sub-managers on ports {port + 1} to {port + 3}",
+                highlight=False,
+            )
             begun = time.monotonic()
             start_all(installations, folder)
             console.print(f"All are ready after {time.monotonic() - begun:.1f} s", highlight=False)
             has_succeeded = roll_out(root, folder, central, managers, console).state == "succeeded"
-            console.print(f"\nDeployOn is at {central.url}/  user {USERNAME}, password {central.password}", highlight=False, markup=False)
+            console.print(
+                f"\nDeployOn is at {central.url}/  user {USERNAME}, password {central.password}",
+                highlight=False,
+                markup=False,
+            )
             if not ends:
                 console.print("Look around; Ctrl-C ends it.", highlight=False)
                 stay(installations)
@@ -68,7 +76,9 @@ def only_demo(root: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError(f"A demo runs already (it holds {root / 'demo.lock'}). End it with Ctrl-C, then start again.") from None
+            raise DemoError(
+                f"A demo runs already (it holds {root / 'demo.lock'}). End it with Ctrl-C, then start again."
+            ) from None
         folder = root / "demo"
         end_leftovers(folder)
         remove_pages(folder)
@@ -77,7 +87,9 @@ def only_demo(root: Path) -> Iterator[Path]:
         yield folder
 
 
-def roll_out(root: Path, folder: Path, central: Installation, managers: list[Installation], console: Console) -> Outcome:
+def roll_out(
+    root: Path, folder: Path, central: Installation, managers: list[Installation], console: Console
+) -> Outcome:
     """The main job; tells what it does as it goes."""
 
     def say(text: str) -> None:

@@ -21,7 +21,9 @@ def show_table(console: Console, outcome: Outcome) -> None:
     table = Table("Environment", "Site", "State", "Seconds", "Capability", title="Rollout", title_justify="left")
     table.columns[-1].overflow = "fold"
     for row in outcome.targets:
-        capabilities = ", ".join(f"{name}: {value}" for name, value in sorted(row["capabilities"].items())) or row["why"]
+        capabilities = (
+            ", ".join(f"{name}: {value}" for name, value in sorted(row["capabilities"].items())) or row["why"]
+        )
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(row["name"], row["site"], row["state"], seconds, capabilities)
     console.print(table, soft_wrap=False)

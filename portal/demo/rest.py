@@ -38,7 +38,9 @@ def mint_token(url: str, username: str, password: str, description: str) -> str:
     """A token of that user, made with user and password through v3.1, as an operator does it at a manager."""
     with requests.Session() as session:
         session.trust_env = False
-        reply = session.post(f"{url}/api/v3.1/tokens", json={"description": description}, auth=(username, password), timeout=SECONDS)
+        reply = session.post(
+            f"{url}/api/v3.1/tokens", json={"description": description}, auth=(username, password), timeout=SECONDS
+        )
         return str(_said(reply)["value"])
 
 

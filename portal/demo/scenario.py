@@ -37,7 +37,12 @@ class Operator:
 
     def make_sites(self) -> None:
         for place in PLACES:
-            body = {"name": place.name, "latitude": place.latitude, "longitude": place.longitude, "time_zone": place.time_zone}
+            body = {
+                "name": place.name,
+                "latitude": place.latitude,
+                "longitude": place.longitude,
+                "time_zone": place.time_zone,
+            }
             self.api.post("sites/", body)
         self.say(f"Sites: {', '.join(place.name for place in PLACES)}")
 
@@ -82,17 +87,23 @@ class Operator:
         with packed(EXAMPLES / SERVICE) as archive:
             made = self.api.post("services/", data={"name": SERVICE}, files={"archive": (f"{SERVICE}.tar.gz", archive)})
         inputs = ", ".join(made["newest"]["inputs_schema"])
-        self.say(f"Service {SERVICE} v{made['newest']['number']}, digest {made['newest']['digest'][:12]}, inputs {inputs}")
+        self.say(
+            f"Service {SERVICE} v{made['newest']['number']}, digest {made['newest']['digest'][:12]}, inputs {inputs}"
+        )
 
     def preview(self) -> str:
         """The digest of what would be done; DemoError where that is not all of the environments."""
-        shown = self.api.post("rollouts/preview/", {"service": SERVICE, "rules": RULES, "inputs": INPUTS, "survey": True})
+        shown = self.api.post(
+            "rollouts/preview/", {"service": SERVICE, "rules": RULES, "inputs": INPUTS, "survey": True}
+        )
         create = [row["name"] for row in shown["create"]]
         for row in shown["excluded"] + shown["differs"] + shown["stays"]:
             self.say(f"  left out: {row['name']}: {row['why']}")
         if len(create) != len(PLACES):
             raise DemoError(f"The preview would deploy to {len(create)} of {len(PLACES)} environments.")
-        self.say(f"Preview: env is prod matches {', '.join(create)}; create {len(create)}; digest {shown['digest'][:12]}")
+        self.say(
+            f"Preview: env is prod matches {', '.join(create)}; create {len(create)}; digest {shown['digest'][:12]}"
+        )
         return str(shown["digest"])
 
     def start(self, digest: str) -> dict[str, Any]:
@@ -120,7 +131,10 @@ def packed(folder: Path) -> io.BytesIO:
         return member
 
     content = io.BytesIO()
-    with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+    with (
+        gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as archive,
+    ):
         archive.add(folder, folder.name, filter=plain)
     content.seek(0)
     return content

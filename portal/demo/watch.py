@@ -36,7 +36,9 @@ class Bars:
             TextColumn("  {task.fields[name]:12}"), BarColumn(32), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
             TextColumn("{task.description}"), console=console,
         )  # fmt: skip
-        self._tasks: dict[str, TaskID] = {name: self._progress.add_task("waits", total=1.0, name=name) for name in names}
+        self._tasks: dict[str, TaskID] = {
+            name: self._progress.add_task("waits", total=1.0, name=name) for name in names
+        }
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -120,7 +122,9 @@ def events_of(url: str, token: str, run: int) -> Iterator[Event]:
         try:
             address = f"{where}/ws/runs/{run}/?after={cursor}"
             headers = {"Authorization": f"Token {token}"}
-            with connect(address, additional_headers=headers, origin=Origin(url), proxy=None, max_size=None, open_timeout=20) as socket:
+            with connect(
+                address, additional_headers=headers, origin=Origin(url), proxy=None, max_size=None, open_timeout=20
+            ) as socket:
                 while True:
                     message = json.loads(socket.recv(timeout=max(0.1, until - time.monotonic())))
                     cursor = message.get("cursor") or cursor

@@ -31,7 +31,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         seconds = float(self.settings_dict["OPTIONS"].get("timeout", 5.0))
         if not self._has_turn:
             if not lock_of(str(self.settings_dict["NAME"])).acquire(timeout=seconds):
-                raise OperationalError("database is locked: another thread of this process has been writing for too long")
+                raise OperationalError(
+                    "database is locked: another thread of this process has been writing for too long"
+                )
             self._has_turn = True
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]

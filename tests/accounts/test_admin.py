@@ -19,7 +19,11 @@ pytestmark = pytest.mark.django_db
 # What a form asks for that no field of the model holds.
 TYPED = {"new_password": "typed-by-an-admin", "new_value": "typed by an admin"}
 # What to change where the first text field is not it.
-CHANGES = {"accounts.Membership": {"role": "viewer"}, "accounts.Group": {"role": "sys_admin"}, "accounts.Secret": {"is_hidden_value": True}}
+CHANGES = {
+    "accounts.Membership": {"role": "viewer"},
+    "accounts.Group": {"role": "sys_admin"},
+    "accounts.Secret": {"is_hidden_value": True},
+}
 
 
 def page(model, name, *args):
@@ -45,10 +49,14 @@ def posted(reply, values):
         elif field.__class__.__name__ == "JSONField" and not isinstance(value, str):
             sent[name] = field.prepare_value(value)
         else:
-            sent[name] = value if isinstance(value, list) else "on" if value is True else str(getattr(value, "pk", value))
+            sent[name] = (
+                value if isinstance(value, list) else "on" if value is True else str(getattr(value, "pk", value))
+            )
     for formset in reply.context["inline_admin_formsets"]:
         for name, field in formset.formset.management_form.fields.items():
-            sent[f"{formset.formset.prefix}-{name}"] = formset.formset.management_form[name].value() or field.initial or 0
+            sent[f"{formset.formset.prefix}-{name}"] = (
+                formset.formset.management_form[name].value() or field.initial or 0
+            )
     return sent
 
 
@@ -79,7 +87,11 @@ def test_every_model_of_the_product_has_admin_pages():
     from django.apps import apps
 
     ours = {"accounts", "runs", "inventory", "installs", "deployon", "orchestration"}
-    missing = [model._meta.label for model in apps.get_models() if model._meta.app_label in ours and model not in MODELS and not model._meta.auto_created]
+    missing = [
+        model._meta.label
+        for model in apps.get_models()
+        if model._meta.app_label in ours and model not in MODELS and not model._meta.auto_created
+    ]
     assert missing == [], f"register these in the admin.py of their app: {missing}"
 
 
@@ -129,7 +141,9 @@ def test_adding_a_row_leaves_an_audit_entry(client, model, admin, acme):
         for name in reply.context["adminform"].form.fields
         if name in TYPED or name in {field.name for field in model._meta.concrete_fields}
     }
-    values = {name: value for name, value in values.items() if value is not None} | ({"name": wanted.name} if hasattr(wanted, "name") else {})
+    values = {name: value for name, value in values.items() if value is not None} | (
+        {"name": wanted.name} if hasattr(wanted, "name") else {}
+    )
     before = model.objects.count()
     reply = client.post(page(model, "add"), posted(reply, values))
     assert refusal(reply) == ""
@@ -153,7 +167,10 @@ def test_deleting_a_row_leaves_an_audit_entry(client, model, admin, acme):
 def test_no_page_shows_a_hash_or_ciphertext(client, model, admin, acme):
     row = sample(model, acme)
     client.force_login(admin)
-    shown = client.get(page(model, "change", row.pk)).content.decode() + client.get(page(model, "changelist")).content.decode()
+    shown = (
+        client.get(page(model, "change", row.pk)).content.decode()
+        + client.get(page(model, "changelist")).content.decode()
+    )
     for user in User.objects.exclude(password="!"):
         assert user.password not in shown
     if isinstance(row, Secret):
@@ -194,7 +211,11 @@ def test_a_secret_in_use_is_not_deleted_from_the_list(client, admin, acme):
     secret = factories.secret(acme)
     Credential.objects.create(tenant=acme, kind="token", token=secret)
     client.force_login(admin)
-    client.post(page(Secret, "changelist"), {"action": "delete_selected", "_selected_action": [str(secret.pk)], "post": "yes"}, follow=True)
+    client.post(
+        page(Secret, "changelist"),
+        {"action": "delete_selected", "_selected_action": [str(secret.pk)], "post": "yes"},
+        follow=True,
+    )
     assert Secret.objects.filter(pk=secret.pk).exists()
 
 
@@ -205,5 +226,7 @@ def test_a_locked_out_person_is_let_in_by_deleting_the_failures(client, admin, a
     throttle.count_failure("alice", "127.0.0.1")
     client.force_login(admin)
     rows = [row.pk for row in LoginFailure.objects.all()]
-    client.post(page(LoginFailure, "changelist"), {"action": "delete_selected", "_selected_action": rows, "post": "yes"})
+    client.post(
+        page(LoginFailure, "changelist"), {"action": "delete_selected", "_selected_action": rows, "post": "yes"}
+    )
     assert throttle.seconds_locked("alice", "127.0.0.1") == 0

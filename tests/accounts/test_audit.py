@@ -30,7 +30,13 @@ def test_a_chain_in_order_has_no_faults(acme, other):
     write(acme)
     write(other, 3)
     assert audit.verify("acme") == audit.verify("other") == audit.verify("") == []
-    assert list(AuditEntry.objects.filter(chain="acme").order_by("sequence").values_list("sequence", flat=True)) == [1, 2, 3, 4, 5]
+    assert list(AuditEntry.objects.filter(chain="acme").order_by("sequence").values_list("sequence", flat=True)) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,9 @@ def test_a_removed_entry_is_named(acme, gone):
 def test_an_inserted_entry_is_named(acme):
     write(acme)
     last = at(acme, 5).get()
-    forged = AuditEntry(chain="acme", sequence=6, at=last.at, actor="mallory", action="x", object_type="x", previous_hash=last.hash)
+    forged = AuditEntry(
+        chain="acme", sequence=6, at=last.at, actor="mallory", action="x", object_type="x", previous_hash=last.hash
+    )
     forged.hash = audit.hash_of(forged)
     forged.save()
     assert [(fault.sequence, "inserted" in fault.problem) for fault in audit.verify("acme")] == [(6, True)]
@@ -139,7 +147,9 @@ def test_numbers_times_and_odd_text_come_back_as_they_were_hashed(acme):
 
 
 def test_only_what_differs_is_kept(acme):
-    entry = audit.record(by=SYSTEM, action="a.b", row=acme, tenant=acme, before={"a": 1, "b": 2}, after={"a": 1, "b": 3})
+    entry = audit.record(
+        by=SYSTEM, action="a.b", row=acme, tenant=acme, before={"a": 1, "b": 2}, after={"a": 1, "b": 3}
+    )
     assert (entry.before, entry.after) == ({"b": 2}, {"b": 3})
 
 
@@ -152,8 +162,17 @@ def test_a_snapshot_holds_no_secret(alice, acme):
 
 
 def test_secrets_inside_of_json_are_masked_by_their_name():
-    told = audit.masked("inputs", {"db_password": "x", "size": 3, "list": [{"api_token": "y", "url": "z"}], "value": "v", "secret_names": ["k"]})
-    assert told == {"db_password": audit.MASK, "size": 3, "list": [{"api_token": audit.MASK, "url": "z"}], "value": audit.MASK, "secret_names": ["k"]}
+    told = audit.masked(
+        "inputs",
+        {"db_password": "x", "size": 3, "list": [{"api_token": "y", "url": "z"}], "value": "v", "secret_names": ["k"]},
+    )
+    assert told == {
+        "db_password": audit.MASK,
+        "size": 3,
+        "list": [{"api_token": audit.MASK, "url": "z"}],
+        "value": audit.MASK,
+        "secret_names": ["k"],
+    }
 
 
 def test_a_record_costs_few_queries(acme, django_assert_max_num_queries):

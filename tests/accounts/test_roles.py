@@ -121,7 +121,9 @@ def test_access_is_read_in_two_queries_whatever_the_number_of_tenants(alice, dja
 def test_what_is_remembered_for_a_request_asks_the_database_no_more(alice, acme, django_assert_num_queries):
     remember_access(alice)
     with django_assert_num_queries(0):
-        assert may(alice, "deployment.view", acme) and tenants_of(alice) == [acme] and tenant_named(alice, "acme") == acme
+        assert (
+            may(alice, "deployment.view", acme) and tenants_of(alice) == [acme] and tenant_named(alice, "acme") == acme
+        )
 
 
 def test_the_first_tenant_is_the_default_one_where_it_is_ones_own(alice, acme):

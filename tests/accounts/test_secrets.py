@@ -81,14 +81,23 @@ def test_visibility_widens_and_never_narrows(alice, acme):
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
-def test_a_blueprint_secret_is_read_by_creator_managers_and_administrators_each_audited(alice, bob, admin, acme, charlie, is_hidden):
+def test_a_blueprint_secret_is_read_by_creator_managers_and_administrators_each_audited(
+    alice, bob, admin, acme, charlie, is_hidden
+):
     secret = blueprint_secret(alice, acme, is_hidden_value=is_hidden)
     manager, colleague = factories.user("mia"), factories.user("carl")
     factories.member(manager, acme, "manager")
     factories.member(colleague, acme, "user")
-    readers = {person.username: secrets.read_blueprint_secret(by=actor(person), secret=secret) for person in (alice, manager, admin, bob, colleague, charlie)}
+    readers = {
+        person.username: secrets.read_blueprint_secret(by=actor(person), secret=secret)
+        for person in (alice, manager, admin, bob, colleague, charlie)
+    }
     assert readers == {"alice": VALUE, "mia": VALUE, "admin": VALUE, "bob": "", "carl": "", "charlie": ""}
-    assert sorted(AuditEntry.objects.filter(action="secret.read").values_list("actor", flat=True)) == ["admin", "alice", "mia"]
+    assert sorted(AuditEntry.objects.filter(action="secret.read").values_list("actor", flat=True)) == [
+        "admin",
+        "alice",
+        "mia",
+    ]
 
 
 def test_a_creator_who_left_the_tenant_reads_no_more(alice, acme):
@@ -102,7 +111,9 @@ def test_a_credential_is_read_back_by_nobody(admin, acme):
     assert secrets.read_blueprint_secret(by=actor(admin), secret=secret) == ""
 
 
-@pytest.mark.parametrize(("more", "words"), [({"is_hidden_value": True}, "hidden"), ({"visibility": "private"}, "private")])
+@pytest.mark.parametrize(
+    ("more", "words"), [({"is_hidden_value": True}, "hidden"), ({"visibility": "private"}, "private")]
+)
 def test_hidden_and_private_secrets_are_changed_by_creator_and_managers_only(alice, acme, more, words):
     secret = blueprint_secret(alice, acme, **more)
     colleague, manager = factories.user("carl"), factories.user("mia")
@@ -129,7 +140,9 @@ def test_a_secret_in_use_is_not_deleted_and_nothing_is_audited(alice, acme):
 def test_a_value_is_found_in_no_reply_log_audit_entry_or_row(client, alice, acme, caplog):
     client.force_login(alice)
     with caplog.at_level(logging.DEBUG):
-        made = client.post("/api/v1/secrets/", {"name": "k", "value": VALUE, "purpose": "blueprint"}, content_type="application/json")
+        made = client.post(
+            "/api/v1/secrets/", {"name": "k", "value": VALUE, "purpose": "blueprint"}, content_type="application/json"
+        )
         address = f"/api/v1/secrets/{made.json()['id']}/"
         replies = [
             made,
@@ -159,4 +172,7 @@ def test_a_global_secret_is_seen_everywhere_and_changed_at_home_only(client, adm
     client.force_login(charlie)
     assert client.get(f"/api/v1/secrets/{secret.pk}/").json()["tenant"] == "acme"
     assert client.delete(f"/api/v1/secrets/{secret.pk}/").status_code == 404
-    assert client.patch(f"/api/v1/secrets/{secret.pk}/", {"value": "x"}, content_type="application/json").status_code == 404
+    assert (
+        client.patch(f"/api/v1/secrets/{secret.pk}/", {"value": "x"}, content_type="application/json").status_code
+        == 404
+    )

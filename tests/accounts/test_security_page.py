@@ -19,6 +19,8 @@ def named():
 def test_every_test_that_the_page_names_is_there():
     found = list(named())
     missing = [
-        f"{file}::{test}" for file, test in found if not (ROOT / "tests" / file).is_file() or (test and f"def {test}(" not in (ROOT / "tests" / file).read_text())
+        f"{file}::{test}"
+        for file, test in found
+        if not (ROOT / "tests" / file).is_file() or (test and f"def {test}(" not in (ROOT / "tests" / file).read_text())
     ]
     assert missing == [] and len(found) > 20

@@ -28,7 +28,10 @@ def test_passwords_are_kept_with_argon2(settings):
     assert user.password.startswith("argon2$argon2id$")
 
 
-@pytest.mark.parametrize(("password", "words"), [("short", "at least 10"), ("password1234", "too common"), ("zoe-the-user", "too similar"), ("x" * 300, "256")])
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [("short", "at least 10"), ("password1234", "too common"), ("zoe-the-user", "too similar"), ("x" * 300, "256")],
+)
 def test_weak_passwords_are_refused_in_words(password, words):
     with pytest.raises(ValidationError, match=words):
         services.create_user(by=SYSTEM, username="zoe-the-user", password=password)

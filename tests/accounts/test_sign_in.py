@@ -36,9 +36,15 @@ def test_after_the_change_everything_opens(client, novice):
 
 def test_the_api_changes_ones_own_password_and_asks_for_the_old_one(client, alice):
     client.force_login(alice)
-    wrong = client.post("/api/v1/me/password/", {"old": "no", "new": "my-own-long-password"}, content_type="application/json")
+    wrong = client.post(
+        "/api/v1/me/password/", {"old": "no", "new": "my-own-long-password"}, content_type="application/json"
+    )
     assert wrong.status_code == 400 and "not your present password" in wrong.json()["detail"]
-    right = client.post("/api/v1/me/password/", {"old": factories.PASSWORD, "new": "my-own-long-password"}, content_type="application/json")
+    right = client.post(
+        "/api/v1/me/password/",
+        {"old": factories.PASSWORD, "new": "my-own-long-password"},
+        content_type="application/json",
+    )
     assert right.status_code == 204
     alice.refresh_from_db()
     assert alice.check_password("my-own-long-password")

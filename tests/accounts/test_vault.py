@@ -65,7 +65,9 @@ def test_a_value_whose_key_is_lost_says_which_key_is_missing(settings):
         vault.open_sealed(secret_id, ciphertext, key_id)
 
 
-@pytest.mark.parametrize("text", ["short", "", base64.b64encode(b"x" * 31).decode(), "ä" * 44, "a password that somebody typed, long enough"])
+@pytest.mark.parametrize(
+    "text", ["short", "", base64.b64encode(b"x" * 31).decode(), "ä" * 44, "a password that somebody typed, long enough"]
+)
 def test_keys_that_are_not_32_bytes_are_refused_with_the_remedy(settings, text):
     settings.VAULT_KEYS = [text]
     with pytest.raises(ImproperlyConfigured, match="openssl rand -base64 32"):
@@ -91,9 +93,16 @@ def test_a_key_file_that_others_can_read_is_refused(key_folder):
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path):
     script = "import django; django.setup(); from accounts import vault; print(vault.newest_key_id())"
-    env = os.environ | {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "portal.settings", "DATABASE_URL": "", "VAULT_KEYS": ""}
+    env = os.environ | {
+        "DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "DATABASE_URL": "",
+        "VAULT_KEYS": "",
+    }
     env.pop("DATABASE_URL")
-    started = [subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
     assert len({process.communicate(timeout=60)[0] for process in started}) == 1
 
 

@@ -22,7 +22,13 @@ def behind(query="", **headers):
         seen.update(scope)
 
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "websocket", "path": "/ws/", "query_string": query.encode(), "headers": sent, "client": ["127.0.0.1", 5]}
+    scope = {
+        "type": "websocket",
+        "path": "/ws/",
+        "query_string": query.encode(),
+        "headers": sent,
+        "client": ["127.0.0.1", 5],
+    }
     async_to_sync(PersonMiddleware(consumer))(scope, None, None)
     return seen
 
@@ -48,7 +54,10 @@ def test_a_socket_with_a_session_is_the_sessions_user_in_the_chosen_tenant(clien
     assert (scope["user"].username, scope["tenant"].name) == ("alice", "other")
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Token nonsense"}, {"authorization": "Basic YTpi"}, {"cookie": "deployon_session=x"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Token nonsense"}, {"authorization": "Basic YTpi"}, {"cookie": "deployon_session=x"}],
+)
 def test_a_socket_without_proof_is_nobodys(headers):
     scope = behind(**headers)
     assert not scope["user"].is_authenticated and scope["tenant"] is None

@@ -32,9 +32,13 @@ def version(tenant: Tenant, name: str = "hello", content: str = "1", **more: Any
     service, _ = Service.objects.get_or_create(tenant=tenant, name=name)
     number = service.versions.count() + 1
     if "remote_blueprint" in more:
-        return ServiceVersion.objects.create(service=service, number=number, source="present", digest=f"{number:064d}", **more)
+        return ServiceVersion.objects.create(
+            service=service, number=number, source="present", digest=f"{number:064d}", **more
+        )
     stored = store(archive(content), "app.zip")
-    return ServiceVersion.objects.create(service=service, number=number, source="pushed", digest=stored.digest, archive=stored, **more)
+    return ServiceVersion.objects.create(
+        service=service, number=number, source="pushed", digest=stored.digest, archive=stored, **more
+    )
 
 
 def token_of(number: int) -> str:
@@ -55,13 +59,19 @@ def environment(double: ManagerDouble, tenant: Tenant, name: str = "", **more: A
         tenant=tenant, kind=Credential.Kind.TOKEN, token=factories.secret(tenant, f"token-of-{name}-{number}", token)
     )
     values = {"labels": [("env", "prod")], "state": Environment.State.READY} | more
-    return inventory.environment(tenant, name, remote_tenant=remote, sub_manager=manager, credential=credential, **values)
+    return inventory.environment(
+        tenant, name, remote_tenant=remote, sub_manager=manager, credential=credential, **values
+    )
 
 
 def preview(by: User, of: ServiceVersion, environments: list[Environment] | None = None, **more: Any) -> Preview:
     """On these environments, or on all that are labelled env=prod."""
     rules = [{"type": "label", "key": "env", "operator": "any_of", "values": ["prod"]}]
-    where = previews.Where(rules=rules) if environments is None else previews.Where(environments=[each.pk for each in environments])
+    where = (
+        previews.Where(rules=rules)
+        if environments is None
+        else previews.Where(environments=[each.pk for each in environments])
+    )
     return previews.preview_rollout(by=factories.actor(by), tenant=of.service.tenant, version=of, where=where, **more)
 
 

@@ -1,6 +1,6 @@
 """Makes environments on a running double and starts a rollout, in the installation that the environment variables name.
 
-    python -m tests.deployon.seed <port of the double> <targets> [max_parallel]      prints the rollout's id
+python -m tests.deployon.seed <port of the double> <targets> [max_parallel]      prints the rollout's id
 """
 
 from __future__ import annotations

@@ -135,7 +135,12 @@ def test_another_tenant_finds_nothing(charlie, alice, acme, double):
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {factories.token(charlie)}")
 
-    for path in (f"rollouts/{rollout.pk}", f"rollouts/{rollout.pk}/targets", f"services/{version.service_id}", "placements/1"):
+    for path in (
+        f"rollouts/{rollout.pk}",
+        f"rollouts/{rollout.pk}/targets",
+        f"services/{version.service_id}",
+        "placements/1",
+    ):
         assert client.get(f"/api/v1/{path}/").status_code == 404, path
     assert client.post(f"/api/v1/rollouts/{rollout.pk}/cancel/").status_code == 404
     assert previewed(client).status_code == 400

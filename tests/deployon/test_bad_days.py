@@ -55,7 +55,17 @@ def test_a_write_whose_answer_was_lost_is_looked_up_and_not_repeated(alice, acme
     assert made(double, environment) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("kind", [FaultKind.HANG, FaultKind.RESET, FaultKind.ERROR, FaultKind.MAINTENANCE, FaultKind.HALF_REPLY, FaultKind.BAD_GATEWAY])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.HANG,
+        FaultKind.RESET,
+        FaultKind.ERROR,
+        FaultKind.MAINTENANCE,
+        FaultKind.HALF_REPLY,
+        FaultKind.BAD_GATEWAY,
+    ],
+)
 @pytest.mark.parametrize(("method", "path"), [*WRITES, ("GET", "/executions/")])
 def test_a_blip_is_borne(alice, acme, double, drive, kind, method, path):
     environment = make.environment(double, acme)
@@ -201,7 +211,11 @@ def test_no_secret_is_in_anything_that_a_rollout_writes(alice, acme, double, dri
     rollout = drive(make.rollout(alice, make.version(acme)))
     token = f"ctok-t{environment.remote_tenant.rpartition('-')[2]:0>9}"
     run = rollout.targets.get().run
-    written = [*run.events.values_list("message", "data"), *run.steps.values_list("args", "memory", "why", "title"), *Environment.objects.values_list("why")]
+    written = [
+        *run.events.values_list("message", "data"),
+        *run.steps.values_list("args", "memory", "why", "title"),
+        *Environment.objects.values_list("why"),
+    ]
     assert token not in str(written)
 
 

@@ -43,7 +43,10 @@ def test_a_service_learns_its_inputs_and_capabilities_from_the_blueprint(alice, 
     assert version.inputs_schema["warm_up_seconds"]["type"] == "integer"
     assert version.capabilities == ["greeting", "page", "started_at"]
     assert version.service.description.startswith("A page that greets")
-    assert set(AuditEntry.objects.filter(chain="acme").values_list("action", flat=True)) >= {"service.create", "service.add_version"}
+    assert set(AuditEntry.objects.filter(chain="acme").values_list("action", flat=True)) >= {
+        "service.create",
+        "service.add_version",
+    }
 
 
 def test_the_same_content_again_is_the_same_version_and_other_content_the_next(alice, acme):
@@ -52,15 +55,21 @@ def test_the_same_content_again_is_the_same_version_and_other_content_the_next(a
 
     again, is_new = catalogue.add_version(by=actor(alice), service=first.service, source=source(content))
     assert (again.pk, is_new) == (first.pk, False)
-    other, is_new = catalogue.add_version(by=actor(alice), service=first.service, source=source(packed(**{"more.txt": "2"})))
+    other, is_new = catalogue.add_version(
+        by=actor(alice), service=first.service, source=source(packed(**{"more.txt": "2"}))
+    )
     assert (other.number, is_new) == (2, True)
     assert ServiceVersion.objects.count() == 2
 
 
 def test_a_blueprint_that_does_not_parse_is_refused_in_words(alice, acme):
-    bad = packed(**{"broken.yaml": "tosca_definitions_version: cloudify_dsl_1_4\nnode_templates: {a: {type: none.such}}\n"})
+    bad = packed(
+        **{"broken.yaml": "tosca_definitions_version: cloudify_dsl_1_4\nnode_templates: {a: {type: none.such}}\n"}
+    )
     with pytest.raises(ValidationError) as caught:
-        catalogue.register_service(by=actor(alice), tenant=acme, name="bad", source=source(bad, main_file="broken.yaml"))
+        catalogue.register_service(
+            by=actor(alice), tenant=acme, name="bad", source=source(bad, main_file="broken.yaml")
+        )
     assert "does not parse" in caught.value.message_dict["archive"][0]
     assert not Service.objects.exists()
 
@@ -74,7 +83,9 @@ def test_a_blueprint_that_does_not_parse_is_refused_in_words(alice, acme):
 )
 def test_an_archive_of_the_wrong_kind_is_refused(alice, acme, content, main_file, field, said):
     with pytest.raises(ValidationError) as caught:
-        catalogue.register_service(by=actor(alice), tenant=acme, name="bad", source=source(content, main_file=main_file))
+        catalogue.register_service(
+            by=actor(alice), tenant=acme, name="bad", source=source(content, main_file=main_file)
+        )
     assert said in caught.value.message_dict[field][0]
 
 
@@ -87,7 +98,9 @@ def test_an_archive_that_is_too_large_is_refused_before_it_is_read(alice, acme, 
 @pytest.mark.parametrize("name", ["", "1st", "with blank", "a/b", "x" * 201])
 def test_a_name_that_is_no_remote_id_is_refused(alice, acme, name):
     with pytest.raises(ValidationError) as caught:
-        catalogue.register_service(by=actor(alice), tenant=acme, name=name, source=catalogue.Source(remote_blueprint="app"))
+        catalogue.register_service(
+            by=actor(alice), tenant=acme, name=name, source=catalogue.Source(remote_blueprint="app")
+        )
     assert "name" in caught.value.message_dict
 
 

@@ -27,13 +27,17 @@ def remote():
     with ManagerDouble() as double:
         double.script.install = 1.5
         for number in range(1, TARGETS + 1):
-            double.add_account(Account(f"user{number}", "password", {f"t{number - 1:04d}": "user"}, token=token_of(number)))
+            double.add_account(
+                Account(f"user{number}", "password", {f"t{number - 1:04d}": "user"}, token=token_of(number))
+            )
         yield double
 
 
 def command(portal: PortalProcess, *arguments: str) -> str:
     """Run a program in the environment of that installation."""
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=portal.env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=portal.env, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -112,7 +116,10 @@ def test_a_worker_killed_in_the_middle_of_a_rollout_is_replaced_by_another(spawn
     portal = spawn(["up", "--port", "{port}", "--no-workers"], env=shape, name="web")
     worker = ["-A", "portal", "worker", "-P", "threads", "-c", "2", "-l", "WARNING"]
     program = [sys.executable, "-m", "celery"]
-    workers = [spawn([*worker, "-n", f"worker{number}@%h"], env=shape, ready=None, program=program, name=f"worker{number}") for number in (1, 2)]
+    workers = [
+        spawn([*worker, "-n", f"worker{number}@%h"], env=shape, ready=None, program=program, name=f"worker{number}")
+        for number in (1, 2)
+    ]
     rollout = command(portal, "-m", "tests.deployon.seed", str(remote.port), str(TARGETS), "20")
     wait_until(lambda: is_in_the_middle(remote), 60)
 

@@ -26,7 +26,13 @@ def refused(**given):
 
 
 def test_defaults_fill_what_was_not_given():
-    assert effective_inputs(SCHEMA, {"port": 80}) == {"port": 80, "name": "edge", "colour": "teal", "is_open": False, "tags": []}
+    assert effective_inputs(SCHEMA, {"port": 80}) == {
+        "port": 80,
+        "name": "edge",
+        "colour": "teal",
+        "is_open": False,
+        "tags": [],
+    }
 
 
 def test_numbers_and_booleans_in_quotes_become_what_they_mean():

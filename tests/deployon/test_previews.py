@@ -45,11 +45,21 @@ def test_matched_environments_are_created_and_those_that_cannot_are_excluded_wit
 
 def test_an_account_that_may_not_upload_is_excluded_where_the_blueprint_is_pushed(alice, acme):
     environment = inventory.environment(acme, "edge", state="ready")
-    rungs = [{"key": "role", "title": "Role", "state": "warned", "detail": "Its role is operations.", "remedy": "Ask for the role user."}]
+    rungs = [
+        {
+            "key": "role",
+            "title": "Role",
+            "state": "warned",
+            "detail": "Its role is operations.",
+            "remedy": "Ask for the role user.",
+        }
+    ]
     Probe.objects.create(environment=environment, is_ready=True, rungs=rungs)
 
     pushed = make.preview(alice, make.version(acme, "pushed"), [environment])
-    present = make.preview(alice, make.version(acme, "present", remote_blueprint="app", inputs_schema={"a": {"default": 1}}), [environment])
+    present = make.preview(
+        alice, make.version(acme, "present", remote_blueprint="app", inputs_schema={"a": {"default": 1}}), [environment]
+    )
 
     assert "may not upload" in why(pushed)["edge"] and "Ask for the role user." in why(pushed)["edge"]
     assert names(present, "create") == ["edge"]

@@ -19,7 +19,9 @@ from tests.inventory import factories as inventory
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def test_a_rollout_puts_the_service_on_every_environment_and_reads_its_capabilities_back(alice, acme, double, drive) -> None:
+def test_a_rollout_puts_the_service_on_every_environment_and_reads_its_capabilities_back(
+    alice, acme, double, drive
+) -> None:
     for name in ("london", "paris"):
         make.environment(double, acme, name)
     version = make.version(acme, inputs_schema={"port": {"type": "integer", "default": 80}})
@@ -158,7 +160,9 @@ def test_cancel_reaches_the_sub_manager_and_says_what_it_said(alice, acme, doubl
     assert rollout.run.state == RunState.CANCELLED
     run = rollout.targets.get(environment=environment).run
     assert run.state == RunState.CANCELLED
-    execution = next(run for run in double.answers(environment.remote_tenant).world.runs.values() if run.workflow == "install")
+    execution = next(
+        run for run in double.answers(environment.remote_tenant).world.runs.values() if run.workflow == "install"
+    )
     assert execution.status == "cancelled"
     said = [event.message for event in run.events.filter(kind="cancel")]
     assert any("cancelled" in message for message in said), said

@@ -13,7 +13,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples" / "hello-edge"
 
 def test_hello_edge_writes_a_page_that_a_person_can_open_and_takes_it_away_again(host, tmp_path) -> None:  # noqa: F811
     files = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*.sh")}
-    case = Case(host, tmp_path, (FOLDER / "blueprint.yaml").read_text(), files, inputs={"greeting": "Grüß <Gott>", "colour": "indigo"})
+    case = Case(
+        host,
+        tmp_path,
+        (FOLDER / "blueprint.yaml").read_text(),
+        files,
+        inputs={"greeting": "Grüß <Gott>", "colour": "indigo"},
+    )
 
     outcome = case.run("install")
     assert outcome.status == "terminated", case.messages

@@ -15,7 +15,9 @@ def site(tenant: Tenant, name: str = "London", **more: Any) -> Site:
     return Site.objects.get_or_create(tenant=tenant, name=name, defaults=more)[0]
 
 
-def deployment(tenant: Tenant, wire_id: str = "", labels: list[tuple[str, str]] | None = None, **more: Any) -> Deployment:
+def deployment(
+    tenant: Tenant, wire_id: str = "", labels: list[tuple[str, str]] | None = None, **more: Any
+) -> Deployment:
     wire_id = wire_id or f"deployment{next(_numbers)}"
     row = Deployment.objects.create(
         **{"tenant": tenant, "wire_id": wire_id, "display_name": wire_id, "kind": Deployment.Kind.LOCAL} | more
@@ -30,12 +32,17 @@ def credential(tenant: Tenant) -> Credential:
     return Credential.objects.create(tenant=tenant, kind=Credential.Kind.TOKEN, token=secret)
 
 
-def environment(tenant: Tenant, name: str = "", labels: list[tuple[str, str]] | None = None, **more: Any) -> Environment:
+def environment(
+    tenant: Tenant, name: str = "", labels: list[tuple[str, str]] | None = None, **more: Any
+) -> Environment:
     """An environment at an address of its own where nobody listens; `more` goes to the Environment, `deployment` to its row."""
     number = next(_numbers)
     labels = [("csys-obj-type", "environment"), *(labels or [])]
     row = deployment(
-        tenant, name or f"environment{number}", labels, **{"kind": Deployment.Kind.ENVIRONMENT} | more.pop("deployment", {})
+        tenant,
+        name or f"environment{number}",
+        labels,
+        **{"kind": Deployment.Kind.ENVIRONMENT} | more.pop("deployment", {}),
     )
     manager = more.pop("sub_manager", None) or SubManager.objects.create(
         tenant=tenant, endpoint=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"

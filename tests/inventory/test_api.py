@@ -31,7 +31,9 @@ class Caller:
         address = f"/api/v1/{path}/"
         if method == "get":
             return self.client.get(address, query, headers=self.headers)
-        return getattr(self.client, method)(address, json.dumps(body or {}), content_type="application/json", headers=self.headers)
+        return getattr(self.client, method)(
+            address, json.dumps(body or {}), content_type="application/json", headers=self.headers
+        )
 
 
 @pytest.fixture
@@ -55,11 +57,22 @@ def names(reply):
 
 
 def test_an_environment_is_exposed_and_told_whole_without_any_secret(api, double):
-    assert api("post", "sites", {"name": "New York", "latitude": 40.7, "longitude": -74.0, "time_zone": "America/New_York"}).status_code == 201
+    assert (
+        api(
+            "post", "sites", {"name": "New York", "latitude": 40.7, "longitude": -74.0, "time_zone": "America/New_York"}
+        ).status_code
+        == 201
+    )
     reply = api("post", "environments", body(double, site="New York"))
     told = reply.json()
     assert reply.status_code == 201, told
-    assert (told["name"], told["state"], told["why"], told["site"], told["tenant"]) == ("plant", "ready", "", "New York", "acme")
+    assert (told["name"], told["state"], told["why"], told["site"], told["tenant"]) == (
+        "plant",
+        "ready",
+        "",
+        "New York",
+        "acme",
+    )
     assert told["labels"] == [
         {"key": "csys-obj-type", "value": "environment"},
         {"key": "env", "value": "prod"},
@@ -72,7 +85,16 @@ def test_an_environment_is_exposed_and_told_whole_without_any_secret(api, double
         "cloudify_manager_port": double.port,
         "cloudify_manager_protocol": "http",
     }
-    assert [rung["key"] for rung in told["rungs"]] == ["name", "tcp", "tls", "http", "version", "credential", "tenant", "role"]
+    assert [rung["key"] for rung in told["rungs"]] == [
+        "name",
+        "tcp",
+        "tls",
+        "http",
+        "version",
+        "credential",
+        "tenant",
+        "role",
+    ]
     assert (told["credential"]["kind"], told["credential"]["token_secret"]) == ("token", "plant-token")
     assert TOKEN not in reply.content.decode()
     assert api("get", "environments/plant").json() == told
@@ -82,7 +104,11 @@ def test_an_environment_is_exposed_and_told_whole_without_any_secret(api, double
 
 @pytest.mark.parametrize(
     "credential",
-    [{"username": "alice", "password": "alice-password"}, {"username_secret": "user", "password_secret": "word"}, {"token_secret": "token"}],
+    [
+        {"username": "alice", "password": "alice-password"},
+        {"username_secret": "user", "password_secret": "word"},
+        {"token_secret": "token"},
+    ],
 )
 def test_every_kind_of_credential_is_taken(api, double, credential):
     for name, value in (("user", "alice"), ("word", "alice-password"), ("token", TOKEN)):
@@ -156,7 +182,10 @@ def test_changes_labels_probes_and_removal(api, double):
     assert api("get", "environments/plant/probes").json()["count"] == 3
     assert api("delete", "environments/plant").status_code == 204
     missing = api("get", "environments/plant")
-    assert (missing.status_code, missing.json()["detail"]) == (404, "There is no environment 'plant' here. Check the spelling.")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        "There is no environment 'plant' here. Check the spelling.",
+    )
 
 
 def test_many_are_probed_as_a_run(api, double):
@@ -196,7 +225,10 @@ def test_environments_are_listed_by_rules_saved_filters_search_site_state_and_or
     ("query", "words"),
     [
         ({"filter_rules": "env=prod"}, "This is no JSON"),
-        ({"filter_rules": '["env"]'}, "The filter rule env is not in the right format. The filter rule is not a dictionary"),
+        (
+            {"filter_rules": '["env"]'},
+            "The filter rule env is not in the right format. The filter rule is not a dictionary",
+        ),
         ({"filter": "nosuch"}, "There is no filter 'nosuch' here"),
         ({"state": "fine"}, "Choose among"),
         ({"ordering": "mood"}, "There is no order by mood"),
@@ -245,8 +277,17 @@ def test_the_vocabulary_and_the_sub_managers_are_told(api, double):
     assert api("get", "labels/zone").json() == {"results": ["a", "b"]}
     assert "csys-obj-parent" in api("get", "labels", reserved="true").json()["results"]
     manager = api("get", "sub-managers").json()["results"][0]
-    assert (manager["url"], manager["environment_count"], manager["version"]) == (f"http://127.0.0.1:{double.port}", 1, "7.1.0.dev1")
-    assert api("patch", f"sub-managers/{manager['id']}", {"max_parallel": 3, "endpoint": "elsewhere"}).json()["max_parallel"] == 3
+    assert (manager["url"], manager["environment_count"], manager["version"]) == (
+        f"http://127.0.0.1:{double.port}",
+        1,
+        "7.1.0.dev1",
+    )
+    assert (
+        api("patch", f"sub-managers/{manager['id']}", {"max_parallel": 3, "endpoint": "elsewhere"}).json()[
+            "max_parallel"
+        ]
+        == 3
+    )
     assert api("get", f"sub-managers/{manager['id']}").json()["endpoint"] == "127.0.0.1"
 
 
@@ -281,4 +322,7 @@ def test_what_stands_on_an_environment_keeps_it(api, double, alice, acme):
     parent = Deployment.objects.get(wire_id="plant")
     create_deployment(by=actor(alice), tenant=acme, wire_id="shop", kind=Deployment.Kind.LOCAL, parent=parent)
     reply = api("delete", "environments/plant")
-    assert (reply.status_code, reply.json()["detail"]) == (409, "plant has deployments below it: shop. Remove those first.")
+    assert (reply.status_code, reply.json()["detail"]) == (
+        409,
+        "plant has deployments below it: shop. Remove those first.",
+    )

@@ -53,14 +53,27 @@ def test_one_form_makes_sub_manager_credential_secret_environment_and_deployment
     assert (environment.state, environment.why) == (State.READY, "")
     assert environment.last_seen_at is not None
     manager = environment.sub_manager
-    assert (str(manager), manager.trust, manager.version) == (f"https://127.0.0.1:{secure.port}", "ca_bundle", "7.1.0.dev1")
+    assert (str(manager), manager.trust, manager.version) == (
+        f"https://127.0.0.1:{secure.port}",
+        "ca_bundle",
+        "7.1.0.dev1",
+    )
     assert abs(manager.certificate_expires_at - secure.certificate.expires_at).total_seconds() < 1
     assert secrets.reveal(Secret.objects.get(name="plant-token")) == TOKEN
     assert environment.credential.last_success_at is not None
     row = environment.deployment
     row.refresh_from_db()
-    assert (row.kind, row.site.name, row.deployment_status, row.installation_status) == ("environment", "New York", "good", "active")
-    assert sorted(row.labels.values_list("key", "value")) == [("csys-obj-type", "environment"), ("region", "US"), ("ring", "1")]
+    assert (row.kind, row.site.name, row.deployment_status, row.installation_status) == (
+        "environment",
+        "New York",
+        "good",
+        "active",
+    )
+    assert sorted(row.labels.values_list("key", "value")) == [
+        ("csys-obj-type", "environment"),
+        ("region", "US"),
+        ("ring", "1"),
+    ]
     rungs = environment.probes.get().rungs
     assert [rung["state"] for rung in rungs] == ["passed"] * 8
     with client_for(environment) as client:
@@ -89,7 +102,9 @@ def test_stored_secrets_are_used_as_they_are(acme, alice, double):
 def test_two_tenants_of_one_manager_share_the_sub_manager(acme, alice, double):
     double.add_account(Account("eve", "eve-password", {"second": "manager"}))
     one = exposed(alice, acme, double)
-    two = exposed(alice, acme, double, "plant2", remote_tenant="second", token=None, username="eve", password="eve-password")
+    two = exposed(
+        alice, acme, double, "plant2", remote_tenant="second", token=None, username="eve", password="eve-password"
+    )
     assert one.sub_manager == two.sub_manager
     assert two.state == State.READY
 
@@ -97,7 +112,11 @@ def test_two_tenants_of_one_manager_share_the_sub_manager(acme, alice, double):
 @pytest.mark.django_db
 def test_nothing_secret_is_in_the_audit_trail_or_in_what_a_probe_keeps(acme, alice, double):
     environment = exposed(alice, acme, double, token=None, username="alice", password="wrong-password")
-    told = str(list(AuditEntry.objects.values_list("before", "after"))) + str(environment.probes.get().rungs) + environment.why
+    told = (
+        str(list(AuditEntry.objects.values_list("before", "after")))
+        + str(environment.probes.get().rungs)
+        + environment.why
+    )
     assert "wrong-password" not in told
     assert AuditEntry.objects.filter(action="environment.create", object_name="plant").exists()
 
@@ -112,7 +131,10 @@ def test_nothing_secret_is_in_the_audit_trail_or_in_what_a_probe_keeps(acme, ali
         ({"endpoint": " Manager.Example.com ", "protocol": "http"}, ("manager.example.com", "http", 80)),
         ({"endpoint": "https://manager.example.com"}, ("manager.example.com", "https", 443)),
         ({"endpoint": "http://manager.example.com:8001/console/"}, ("manager.example.com", "http", 8001)),
-        ({"endpoint": "http://manager.example.com", "protocol": "https", "port": 443}, ("manager.example.com", "http", 80)),
+        (
+            {"endpoint": "http://manager.example.com", "protocol": "https", "port": 443},
+            ("manager.example.com", "http", 80),
+        ),
         ({"endpoint": "manager.example.com:8443", "port": 443}, ("manager.example.com", "https", 8443)),
         ({"endpoint": "192.0.2.7", "port": 8443}, ("192.0.2.7", "https", 8443)),
         ({"endpoint": "2001:db8::7"}, ("2001:db8::7", "https", 443)),
@@ -144,7 +166,11 @@ def test_an_endpoint_may_be_a_pasted_url(entered, where):
         ({"remote_tenant": "a\nb"}, "remote_tenant", "tenant name"),
         ({"trust": "blind"}, "trust", "Choose one of"),
         ({"trust": "ca_bundle", "ca_bundle": "hello"}, "ca_bundle", "no certificate"),
-        ({"trust": "ca_bundle", "ca_bundle": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}, "ca_bundle", "cannot be read"),
+        (
+            {"trust": "ca_bundle", "ca_bundle": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"},
+            "ca_bundle",
+            "cannot be read",
+        ),
         ({"trust": "ca_bundle", "ca_bundle": "-----BEGIN PRIVATE KEY-----"}, "ca_bundle", "private key"),
         ({"trust": "fingerprint", "fingerprint": "AB:CD"}, "fingerprint", "64 hexadecimal"),
         ({"trust": "insecure"}, "insecure_reason", "Say why"),
@@ -164,7 +190,12 @@ def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(acme, alice, wrong
     with pytest.raises(ValidationError) as caught:
         expose(by=actor(alice), tenant=acme, **given)
     assert words in caught.value.message_dict[field][0]
-    assert not (Environment.objects.exists() or Deployment.objects.exists() or Secret.objects.exists() or SubManager.objects.exists())
+    assert not (
+        Environment.objects.exists()
+        or Deployment.objects.exists()
+        or Secret.objects.exists()
+        or SubManager.objects.exists()
+    )
 
 
 @pytest.mark.django_db
@@ -190,7 +221,9 @@ def test_others_private_and_unreadable_secrets_are_not_lent(acme, alice, charlie
     member(dora, acme, "user")
     secrets.create_secret(by=actor(dora), tenant=acme, name="hers", value=TOKEN, visibility="private")
     secrets.create_secret(by=actor(charlie), tenant=other, name="theirs", value=TOKEN)
-    secrets.create_secret(by=actor(dora), tenant=acme, name="blueprint-secret", value=TOKEN, purpose="blueprint", is_hidden_value=True)
+    secrets.create_secret(
+        by=actor(dora), tenant=acme, name="blueprint-secret", value=TOKEN, purpose="blueprint", is_hidden_value=True
+    )
     for name in ("hers", "theirs", "blueprint-secret"):
         with pytest.raises(ValidationError, match=f"There is no secret {name} here that you may use"):
             exposed(alice, acme, double, token=None, token_secret=name)
@@ -221,7 +254,11 @@ def assert_bad(environment, rung, words, state=State.UNREACHABLE):
 @pytest.mark.parametrize(
     ("entered", "rung", "words"),
     [
-        ({"token": None, "username": "alice", "password": "wrong"}, "credential", "does not accept this user and password"),
+        (
+            {"token": None, "username": "alice", "password": "wrong"},
+            "credential",
+            "does not accept this user and password",
+        ),
         ({"token": "ctok-nobody-000"}, "credential", "does not know this token"),
         ({"token": "junk"}, "credential", "Copy the whole token again"),
         ({"remote_tenant": "nowhere"}, "tenant", "has no tenant nowhere"),
@@ -241,7 +278,9 @@ def test_a_wrong_entry_is_saved_with_the_rung_where_it_stopped(acme, alice, doub
 
 @pytest.mark.django_db
 def test_an_expired_token_says_so(acme, alice, double, impatient):
-    double.add_account(Account("old", "pw-of-old", {"acme": "user"}, token="ctok-old-0123456789", is_token_expired=True))
+    double.add_account(
+        Account("old", "pw-of-old", {"acme": "user"}, token="ctok-old-0123456789", is_token_expired=True)
+    )
     assert_bad(exposed(alice, acme, double, token="ctok-old-0123456789"), "credential", "has expired")
 
 
@@ -300,7 +339,12 @@ def test_a_climb_that_takes_too_long_is_cut_off(acme, alice, double, monkeypatch
     probe(environment, cap_seconds=0.7)
     assert time.monotonic() - began < 2
     assert_bad(environment, "version", "took longer than 1 s")
-    assert [rung["state"] for rung in environment.probes.first().rungs[:4]] == ["passed", "passed", "not_tried", "warned"]
+    assert [rung["state"] for rung in environment.probes.first().rungs[:4]] == [
+        "passed",
+        "passed",
+        "not_tried",
+        "warned",
+    ]
     assert environment.probes.first().rungs[5]["state"] == RungState.NOT_TRIED
 
 
@@ -321,7 +365,15 @@ def test_a_certificate_near_its_end_degrades_and_a_pinned_or_unverified_one_does
         assert "expires in 4 days" in environment.why
         assert environment.deployment.deployment_status == Deployment.DeploymentStatus.REQUIRES_ATTENTION
     with ManagerDouble.secure() as double:
-        pinned = exposed(alice, acme, double, "pinned", trust="fingerprint", fingerprint=double.certificate.fingerprint, ca_bundle=None)
+        pinned = exposed(
+            alice,
+            acme,
+            double,
+            "pinned",
+            trust="fingerprint",
+            fingerprint=double.certificate.fingerprint,
+            ca_bundle=None,
+        )
         assert (pinned.state, len(pinned.sub_manager.fingerprint)) == (State.READY, 95)
         hide(by=actor(alice), environment=pinned)
         unverified = exposed(alice, acme, double, "unverified", trust="insecure", insecure_reason="lab", ca_bundle=None)
@@ -404,7 +456,11 @@ def test_an_environment_is_given_another_password_in_its_own_secret(acme, alice,
 def test_an_environment_moves_to_another_address_and_the_unused_sub_manager_goes(acme, alice, double, secure):
     environment = exposed(alice, acme, double)
     update_environment(
-        by=actor(alice), environment=environment, endpoint=f"https://127.0.0.1:{secure.port}", trust="ca_bundle", ca_bundle=default_authority().pem
+        by=actor(alice),
+        environment=environment,
+        endpoint=f"https://127.0.0.1:{secure.port}",
+        trust="ca_bundle",
+        ca_bundle=default_authority().pem,
     )
     assert (environment.state, str(environment.sub_manager)) == (State.READY, f"https://127.0.0.1:{secure.port}")
     assert SubManager.objects.count() == 1
@@ -418,7 +474,11 @@ def test_what_is_not_named_in_a_change_stays(acme, alice, secure):
     environment = exposed(alice, acme, secure, site="London", labels=[("env", "prod")])
     update_environment(by=actor(alice), environment=environment, display_name="The plant at the river")
     environment = Environment.objects.get(pk=environment.pk)
-    assert (environment.state, environment.sub_manager.trust, environment.deployment.site.name) == (State.READY, "ca_bundle", "London")
+    assert (environment.state, environment.sub_manager.trust, environment.deployment.site.name) == (
+        State.READY,
+        "ca_bundle",
+        "London",
+    )
     assert str(environment) == "The plant at the river"
     update_environment(by=actor(alice), environment=environment, is_site_given=True, labels=[("env", "dev")])
     environment.deployment.refresh_from_db()
@@ -431,7 +491,12 @@ def test_an_environment_is_forgotten_with_what_only_it_used(acme, alice, double)
     environment = exposed(alice, acme, double)
     requests = len(double.requests)
     hide(by=actor(alice), environment=environment)
-    assert not (Environment.objects.exists() or Deployment.objects.exists() or SubManager.objects.exists() or Credential.objects.exists())
+    assert not (
+        Environment.objects.exists()
+        or Deployment.objects.exists()
+        or SubManager.objects.exists()
+        or Credential.objects.exists()
+    )
     assert len(double.requests) == requests
     again = exposed(alice, acme, double)
     assert again.credential.token.name == "plant-token-2"
@@ -442,7 +507,9 @@ def test_an_environment_with_something_below_it_is_not_forgotten(acme, alice, do
     from inventory.deployments import create_deployment
 
     environment = exposed(alice, acme, double)
-    create_deployment(by=actor(alice), tenant=acme, wire_id="shop", kind=Deployment.Kind.LOCAL, parent=environment.deployment)
+    create_deployment(
+        by=actor(alice), tenant=acme, wire_id="shop", kind=Deployment.Kind.LOCAL, parent=environment.deployment
+    )
     with pytest.raises(Conflict, match="plant has deployments below it: shop"):
         hide(by=actor(alice), environment=environment)
     assert Environment.objects.filter(pk=environment.pk).exists()

@@ -29,7 +29,12 @@ def answer(tenant, rules):
     try:
         found = Deployment.objects.filter(tenant=tenant).matching(parse(rules))
     except InvalidRule as wrong:
-        return {"status": 400, "error_code": "invalid_filter_rule", "err_reason": wrong.reason, "message": wrong.message}
+        return {
+            "status": 400,
+            "error_code": "invalid_filter_rule",
+            "err_reason": wrong.reason,
+            "message": wrong.message,
+        }
     ids = sorted(found.values_list("wire_id", flat=True))
     return {"status": 200, "ids": ids, "filtered": len(POPULATION) - len(ids)}
 

@@ -112,7 +112,9 @@ def test_a_name_for_people_may_be_compared_with_blanks_and_wildcards_of_sql_stay
 
     def found(value, operator="contains"):
         rule = {"type": "attribute", "key": "display_name", "operator": operator, "values": [value]}
-        return sorted(Deployment.objects.matching(parse([rule], are_titles_free=True)).values_list("wire_id", flat=True))
+        return sorted(
+            Deployment.objects.matching(parse([rule], are_titles_free=True)).values_list("wire_id", flat=True)
+        )
 
     assert found("100% ") == ["a"]
     assert found("[New]") == ["a", "b"]
@@ -165,7 +167,10 @@ def test_rules_that_are_no_list_are_refused(rules):
 def test_a_rule_that_is_no_object_is_refused_and_quoted():
     with pytest.raises(InvalidRule) as caught:
         parse(["env=prod"])
-    assert caught.value.message == "The filter rule env=prod is not in the right format. The filter rule is not a dictionary"
+    assert (
+        caught.value.message
+        == "The filter rule env=prod is not in the right format. The filter rule is not a dictionary"
+    )
 
 
 def test_identical_rules_count_once_and_keys_are_lower_case():

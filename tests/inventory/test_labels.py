@@ -50,7 +50,11 @@ def test_keys_become_lower_case_and_values_nfkc(given, stored):
         ("k", "ﬃ" * 200, "too long"),
         ("k", 'say "hi"', "Control characters"),
         ("k", "a\nb", "Control characters"),
-        ("csys-foo", "v", "All labels with a `csys-` prefix are reserved for internal use. Allowed `csys-` prefixed labels are:"),
+        (
+            "csys-foo",
+            "v",
+            "All labels with a `csys-` prefix are reserved for internal use. Allowed `csys-` prefixed labels are:",
+        ),
         ("csys-location-lat", "90.1", "Invalid latitude `90.1`. Must be a number between -90 and 90"),
         ("csys-location-long", "east", "Invalid longitude `east`. Must be a number between -180 and 180"),
         ("csys-location-long", "nan", "Invalid longitude"),
@@ -108,7 +112,9 @@ def test_a_change_that_changes_nothing_is_not_audited(acme, alice):
 @pytest.mark.django_db
 def test_an_environment_stays_one_and_users_do_not_write_what_the_manager_computes(acme, alice):
     environment = factories.environment(acme, "plant")
-    labels.set_labels(by=actor(alice), deployment=environment.deployment, labels=[("env", "prod"), ("csys-consumer-id", "x")])
+    labels.set_labels(
+        by=actor(alice), deployment=environment.deployment, labels=[("env", "prod"), ("csys-consumer-id", "x")]
+    )
     assert pairs(environment.deployment) == [("csys-obj-type", "environment"), ("env", "prod")]
 
 

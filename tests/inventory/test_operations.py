@@ -53,7 +53,9 @@ def test_many_are_looked_at_each_for_itself(acme, alice, double, impatient):
     ]
     assert "does not know this token" in run.children.get(state="failed").why
     assert AuditEntry.objects.get(action="environment.probe").after == {"environments": ["bad", "plant"]}
-    kept = json.dumps([list(Step.objects.values_list("args", "memory", "why")), list(Event.objects.values_list("message", "data"))])
+    kept = json.dumps(
+        [list(Step.objects.values_list("args", "memory", "why")), list(Event.objects.values_list("message", "data"))]
+    )
     assert TOKEN not in kept and "ctok-nobody-0" not in kept
 
 

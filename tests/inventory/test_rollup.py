@@ -14,7 +14,9 @@ Status = Deployment.DeploymentStatus
 
 def service(tenant, parent, *, execution="completed", installed="active"):
     labels = [("csys-obj-parent", parent.wire_id)] if parent else []
-    return factories.deployment(tenant, labels=labels, parent=parent, latest_execution_status=execution, installation_status=installed)
+    return factories.deployment(
+        tenant, labels=labels, parent=parent, latest_execution_status=execution, installation_status=installed
+    )
 
 
 def fresh(row):
@@ -57,13 +59,23 @@ def test_the_worst_state_and_recursive_counts_reach_all_ancestors(acme):
     good, bad = service(acme, middle), service(acme, middle)
     for row in (good, bad):
         refresh_states(row)
-    assert (fresh(top).deployment_status, fresh(top).sub_services_count, fresh(top).sub_environments_count) == ("good", 2, 1)
+    assert (fresh(top).deployment_status, fresh(top).sub_services_count, fresh(top).sub_environments_count) == (
+        "good",
+        2,
+        1,
+    )
     assert (top.sub_services_status, top.sub_environments_status) == ("good", "good")
 
     Deployment.objects.filter(pk=bad.pk).update(latest_execution_status="failed")
     refresh_states(bad)
-    assert (fresh(middle).sub_services_status, middle.deployment_status) == (Status.REQUIRES_ATTENTION, Status.REQUIRES_ATTENTION)
-    assert (fresh(top).sub_services_status, top.sub_environments_status) == (Status.REQUIRES_ATTENTION, Status.REQUIRES_ATTENTION)
+    assert (fresh(middle).sub_services_status, middle.deployment_status) == (
+        Status.REQUIRES_ATTENTION,
+        Status.REQUIRES_ATTENTION,
+    )
+    assert (fresh(top).sub_services_status, top.sub_environments_status) == (
+        Status.REQUIRES_ATTENTION,
+        Status.REQUIRES_ATTENTION,
+    )
     assert top.deployment_status == Status.REQUIRES_ATTENTION
 
     bad.delete()
@@ -74,7 +86,9 @@ def test_the_worst_state_and_recursive_counts_reach_all_ancestors(acme):
 @pytest.mark.django_db
 def test_an_unreachable_environment_makes_its_parent_require_attention(acme):
     top = factories.environment(acme, "top", state=Environment.State.READY).deployment
-    child = factories.environment(acme, "child", state=Environment.State.UNREACHABLE, deployment={"parent": top}).deployment
+    child = factories.environment(
+        acme, "child", state=Environment.State.UNREACHABLE, deployment={"parent": top}
+    ).deployment
     refresh_states(child)
     assert fresh(top).sub_environments_status == Status.REQUIRES_ATTENTION
     assert top.sub_services_status is None

@@ -27,7 +27,9 @@ def create(user, tenant, wire_id, **more):
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["London", "New York", "Tel Aviv", "São Paulo", "Zürich-2"])
 def test_a_site_is_called_as_people_call_the_place(acme, alice, name):
-    site = sites.create_site(by=actor(alice), tenant=acme, name=name, latitude=51.5, longitude=-0.12, time_zone="Europe/London")
+    site = sites.create_site(
+        by=actor(alice), tenant=acme, name=name, latitude=51.5, longitude=-0.12, time_zone="Europe/London"
+    )
     assert site.location == "51.5, -0.12"
     assert AuditEntry.objects.filter(object_type="inventory.site").get().action == "site.create"
 
@@ -67,7 +69,10 @@ def test_site_names_are_unique_in_a_tenant_and_global_ones_everywhere(acme, othe
     sites.create_site(by=actor(admin), tenant=acme, name="Berlin", visibility=Visibility.GLOBAL)
     with pytest.raises(Conflict):
         sites.create_site(by=actor(charlie), tenant=other, name="Berlin")
-    assert sorted(Site.objects.visible_to(charlie, other).values_list("name", "tenant__name")) == [("Berlin", "acme"), ("London", "other")]
+    assert sorted(Site.objects.visible_to(charlie, other).values_list("name", "tenant__name")) == [
+        ("Berlin", "acme"),
+        ("London", "other"),
+    ]
 
 
 @pytest.mark.django_db
@@ -91,7 +96,10 @@ def test_a_location_that_is_none_is_refused_in_the_genuine_words(text):
     assert sites.parse_location("") == (None, None)
     with pytest.raises(ValidationError) as caught:
         sites.parse_location(text)
-    assert f'Invalid location `{text}`, the format is expected to be "latitude,longitude"' in caught.value.message_dict["location"][0]
+    assert (
+        f'Invalid location `{text}`, the format is expected to be "latitude,longitude"'
+        in caught.value.message_dict["location"][0]
+    )
 
 
 @pytest.mark.django_db
@@ -114,7 +122,9 @@ def test_a_deployment_is_not_seen_more_widely_than_its_site_and_visibility_only_
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_private_is_for_creator_managers_and_system_administrators_and_global_for_all(acme, other, alice, bob, charlie, admin):
+def test_private_is_for_creator_managers_and_system_administrators_and_global_for_all(
+    acme, other, alice, bob, charlie, admin
+):
     from tests.factories import member, user
 
     manager = user("maria")
@@ -145,7 +155,11 @@ def test_saved_filters_are_checked_and_audited(acme, alice):
     saved_filters.update_filter(by=actor(alice), saved=saved, rules=[RULE | {"values": ["dev"]}])
     assert [rule.values for rule in saved_filters.rules_of(alice, acme, "production")] == [("dev",)]
     saved_filters.delete_filter(by=actor(alice), saved=saved)
-    assert [entry.action for entry in AuditEntry.objects.filter(object_type="inventory.filter").order_by("id")] == ["filter.create", "filter.change", "filter.delete"]
+    assert [entry.action for entry in AuditEntry.objects.filter(object_type="inventory.filter").order_by("id")] == [
+        "filter.create",
+        "filter.change",
+        "filter.delete",
+    ]
 
 
 @pytest.mark.django_db
@@ -158,7 +172,9 @@ def test_reserved_and_wrong_names_of_filters_are_refused(acme, alice, name):
 
 @pytest.mark.django_db
 def test_the_systems_filters_are_there_for_everybody_and_stay_as_they_are(acme, alice, admin):
-    assert Filter.objects.filter(is_system=True, tenant__name=Tenant.DEFAULT, visibility=Visibility.GLOBAL).count() == 22
+    assert (
+        Filter.objects.filter(is_system=True, tenant__name=Tenant.DEFAULT, visibility=Visibility.GLOBAL).count() == 22
+    )
     factories.environment(acme, "plant")
     create(alice, acme, "shop")
     rules = saved_filters.rules_of(alice, acme, "csys-environment-filter")
@@ -166,7 +182,10 @@ def test_the_systems_filters_are_there_for_everybody_and_stay_as_they_are(acme, 
     rules = saved_filters.rules_of(alice, acme, "csys-service-filter")
     assert [row.wire_id for row in Deployment.objects.visible_to(alice, acme).matching(rules)] == ["shop"]
     saved = Filter.objects.get(name="csys-environment-filter")
-    for change in (lambda: saved_filters.delete_filter(by=actor(admin), saved=saved), lambda: saved_filters.update_filter(by=actor(admin), saved=saved, rules=[])):
+    for change in (
+        lambda: saved_filters.delete_filter(by=actor(admin), saved=saved),
+        lambda: saved_filters.update_filter(by=actor(admin), saved=saved, rules=[]),
+    ):
         with pytest.raises(ValidationError, match="filter of the system"):
             change()
 

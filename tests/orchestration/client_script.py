@@ -19,7 +19,9 @@ from cloudify_rest_client.exceptions import CloudifyClientError
 def client_of(url, username, secret, ca):
     parts = urlsplit(url)
     login = {"username": username, "password": secret} if username else {"token": secret}
-    return CloudifyClient(host=parts.hostname, port=parts.port, protocol=parts.scheme, cert=ca or None, tenant="default_tenant", **login)
+    return CloudifyClient(
+        host=parts.hostname, port=parts.port, protocol=parts.scheme, cert=ca or None, tenant="default_tenant", **login
+    )
 
 
 def until(read, is_there, seconds=60):
@@ -33,7 +35,9 @@ def until(read, is_there, seconds=60):
 
 
 def ended(client, execution_id):
-    return until(lambda: client.executions.get(execution_id), lambda one: one["status"] in ("terminated", "failed", "cancelled"))
+    return until(
+        lambda: client.executions.get(execution_id), lambda one: one["status"] in ("terminated", "failed", "cancelled")
+    )
 
 
 def refusal(call, *args, **kwargs):
@@ -53,7 +57,9 @@ def look_around(client, seen):
     seen["tenants"] = [tenant["name"] for tenant in client.tenants.list()]
     seen["config"] = {item["name"]: item["value"] for item in client.manager.get_config(scope="workflow")}
     seen["context"] = client.manager.get_context()["name"]
-    seen["lists"] = [len(rows) for rows in (client.plugins.list(), client.manager.get_managers(), client.manager.get_brokers())]
+    seen["lists"] = [
+        len(rows) for rows in (client.plugins.list(), client.manager.get_managers(), client.manager.get_brokers())
+    ]
     token = client.tokens.create(description="from the client", expiration="+1 day")
     seen["token"] = [token["value"].startswith("ctok-"), client.tokens.get(token["id"])["value"].endswith("********")]
     seen["tokens"] = [one["description"] for one in client.tokens.list()]
@@ -66,11 +72,16 @@ def prepare(client, archive, seen):
     seen["secrets"] = [secret["key"] for secret in client.secrets.list()]
     client.sites.create("london", location="51.5,-0.12")
     seen["site"] = client.sites.get("london")["location"]
-    client.deployments_filters.create("prod", [{"key": "env", "values": ["prod"], "operator": "any_of", "type": "label"}])
+    client.deployments_filters.create(
+        "prod", [{"key": "env", "values": ["prod"], "operator": "any_of", "type": "label"}]
+    )
     blueprint = client.blueprints.publish_archive(archive, "script", "blueprint.yaml", labels=[{"team": "blue"}])
     seen["blueprint"] = [blueprint["state"], sorted(blueprint["plan"]["inputs"]), blueprint["labels"][0]["value"]]
     client.blueprints.publish_archive(archive, "again", "blueprint.yaml", async_upload=True)
-    until(lambda: client.blueprints.get("again", _include=["id", "state", "error"]), lambda one: one["state"] == "uploaded")
+    until(
+        lambda: client.blueprints.get("again", _include=["id", "state", "error"]),
+        lambda one: one["state"] == "uploaded",
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = client.blueprints.download("script", str(Path(folder) / "archive"))
         seen["download"] = Path(path).read_bytes() == Path(archive).read_bytes()
@@ -80,13 +91,23 @@ def prepare(client, archive, seen):
 
 
 def deploy(client, seen):
-    client.deployments.create("script", "one", inputs={"word": "salut", "delay": 0}, labels=[{"env": "prod"}], site_name="london", display_name="Number one")
+    client.deployments.create(
+        "script",
+        "one",
+        inputs={"word": "salut", "delay": 0},
+        labels=[{"env": "prod"}],
+        site_name="london",
+        display_name="Number one",
+    )
     client.deployments.create("script", "two", inputs={"delay": 60}, async_create=True)
     until(lambda: client.deployments.get("two"), lambda one: one["latest_execution_status"] == "completed")
     seen["missing input type"] = refusal(client.deployments.create, "script", "three", inputs={"nosuch": 1})
     execution = client.executions.start("one", "install")
     seen["install"] = ended(client, execution["id"])["status"]
-    seen["events"] = [item["event_type"] for item in client.events.list(execution_id=execution["id"], include_logs=False, sort="reported_timestamp")]
+    seen["events"] = [
+        item["event_type"]
+        for item in client.events.list(execution_id=execution["id"], include_logs=False, sort="reported_timestamp")
+    ]
     seen["logs"] = len(client.events.list(execution_id=execution["id"], include_logs=True))
     seen["capabilities"] = client.deployments.capabilities.get("one")["capabilities"]
     seen["outputs"] = client.deployments.outputs.get("one")["outputs"]
@@ -98,7 +119,9 @@ def deploy(client, seen):
     client.deployments.set_site("one", detach_site=True)
     seen["label keys"] = list(client.deployments_labels.list_keys())
     seen["nodes"] = [[node["id"], node["type"]] for node in client.nodes.list(deployment_id="one")]
-    seen["instances"] = [[one["state"], one["runtime_properties"]] for one in client.node_instances.list(deployment_id="one")]
+    seen["instances"] = [
+        [one["state"], one["runtime_properties"]] for one in client.node_instances.list(deployment_id="one")
+    ]
     seen["workflows"] = "install" in [one["name"] for one in client.workflows.list(id="one")]
     seen["summary"] = list(client.summary.deployments.get("blueprint_id"))
 

@@ -31,9 +31,14 @@ for name, roles in {{"bob": ((home, "user"), (more["t2"], "manager")), "vera": (
 class Manager:
     """A portal process and a way to call its /api/v3.1."""
 
-    def __init__(self, data_dir: Path, command: list[str] | None = None, env: dict[str, str] | None = None, scheme: str = "http") -> None:
+    def __init__(
+        self, data_dir: Path, command: list[str] | None = None, env: dict[str, str] | None = None, scheme: str = "http"
+    ) -> None:
         self.process = PortalProcess(
-            command or ["up", "--port", "{port}"], data_dir=data_dir, env=env, ready="/readyz" if scheme == "http" else None
+            command or ["up", "--port", "{port}"],
+            data_dir=data_dir,
+            env=env,
+            ready="/readyz" if scheme == "http" else None,
         )
         self.scheme = scheme
         self.url = f"{scheme}://127.0.0.1:{self.process.port}"
@@ -54,29 +59,42 @@ class Manager:
     def run(self, code: str) -> str:
         """Python inside the product, in a process of its own on the same data."""
         done = subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "shell", "-v0", "-c", code], env=self.process.env, cwd=ROOT, capture_output=True, text=True, timeout=120
+            [sys.executable, str(ROOT / "manage.py"), "shell", "-v0", "-c", code],
+            env=self.process.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    def call(self, method: str, path: str, *, user: str | None = "admin", tenant: str | None = "default_tenant", **more) -> requests.Response:
+    def call(
+        self, method: str, path: str, *, user: str | None = "admin", tenant: str | None = "default_tenant", **more
+    ) -> requests.Response:
         headers = dict(more.pop("headers", None) or {})
         if tenant:
             headers["Tenant"] = tenant
         auth = (user, more.pop("password", PASSWORD)) if user else None
-        return self.session.request(method, f"{self.url}/api/v3.1{path}", headers=headers, auth=auth, timeout=150, **more)
+        return self.session.request(
+            method, f"{self.url}/api/v3.1{path}", headers=headers, auth=auth, timeout=150, **more
+        )
 
     def upload(self, wire_id: str, content: bytes, main_file: str = "blueprint.yaml") -> requests.Response:
         path = f"/blueprints/{wire_id}?application_file_name={main_file}"
         return self.call("PUT", path, data=content, headers={"Content-Type": "application/octet-stream"})
 
     def start_workflow(self, deployment_id: str, workflow_id: str, **more) -> str:
-        reply = self.call("POST", "/executions", json={"deployment_id": deployment_id, "workflow_id": workflow_id, **more})
+        reply = self.call(
+            "POST", "/executions", json={"deployment_id": deployment_id, "workflow_id": workflow_id, **more}
+        )
         assert reply.status_code == 201, reply.text
         return reply.json()["id"]
 
     def await_execution(self, execution_id: str, seconds: float = 60) -> dict:
-        return self.await_(f"/executions/{execution_id}", lambda row: row["status"] in ("terminated", "failed", "cancelled"), seconds)
+        return self.await_(
+            f"/executions/{execution_id}", lambda row: row["status"] in ("terminated", "failed", "cancelled"), seconds
+        )
 
     def await_(self, path: str, is_there, seconds: float = 60) -> dict:
         until = time.monotonic() + seconds

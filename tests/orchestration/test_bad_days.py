@@ -74,12 +74,15 @@ def own_manager(tmp_path_factory):
 
 def begin(manager: Manager, name: str) -> str:
     """An install whose second script is at work; the id of the execution."""
-    reply = manager.upload(name, archives.packed({"blueprint.yaml": TWO_STEPS, "scripts/count.sh": COUNT, "scripts/slow.sh": SLOW}))
+    reply = manager.upload(
+        name, archives.packed({"blueprint.yaml": TWO_STEPS, "scripts/count.sh": COUNT, "scripts/slow.sh": SLOW})
+    )
     assert reply.status_code == 201, reply.text
     assert manager.call("PUT", f"/deployments/{name}", json={"blueprint_id": name}).status_code == 201
     execution = manager.start_workflow(name, "install")
     manager.await_(
-        f"/node-instances?deployment_id={name}&node_id=second", lambda body: body["items"][0]["runtime_properties"].get("begun") is not None
+        f"/node-instances?deployment_id={name}&node_id=second",
+        lambda body: body["items"][0]["runtime_properties"].get("begun") is not None,
     )
     return execution
 
@@ -87,11 +90,22 @@ def begin(manager: Manager, name: str) -> str:
 def check_that_it_went_on(manager: Manager, name: str, execution: str) -> None:
     ended = manager.await_execution(execution, 90)
     assert ended["status"] == "terminated", ended["error"]
-    assert manager.call("GET", f"/deployments/{name}/capabilities").json()["capabilities"] == {"first": "1", "second": "2"}
+    assert manager.call("GET", f"/deployments/{name}/capabilities").json()["capabilities"] == {
+        "first": "1",
+        "second": "2",
+    }
     events = manager.call("GET", f"/events?execution_id={execution}&event_type=workflow_resumed").json()["items"]
-    assert len(events) == 1 and "goes on from where it stood" in events[0]["message"] and "script_runner.tasks.run" in events[0]["message"]
+    assert (
+        len(events) == 1
+        and "goes on from where it stood" in events[0]["message"]
+        and "script_runner.tasks.run" in events[0]["message"]
+    )
     row = manager.call("GET", f"/deployments/{name}").json()
-    assert (row["installation_status"], row["deployment_status"], row["latest_execution_status"]) == ("active", "good", "completed")
+    assert (row["installation_status"], row["deployment_status"], row["latest_execution_status"]) == (
+        "active",
+        "good",
+        "completed",
+    )
 
 
 def test_an_execution_goes_on_after_its_own_process_was_killed(own_manager):
@@ -109,7 +123,12 @@ def test_kill_leaves_no_process_and_cancel_reaches_the_script(own_manager):
     for action, wanted in (("kill", "cancelled"), ("force-cancel", "cancelled")):
         name = action.replace("-", "")
         assert own_manager.upload(name, archives.script()).status_code == 201
-        assert own_manager.call("PUT", f"/deployments/{name}", json={"blueprint_id": name, "inputs": {"delay": 600}}).status_code == 201
+        assert (
+            own_manager.call(
+                "PUT", f"/deployments/{name}", json={"blueprint_id": name, "inputs": {"delay": 600}}
+            ).status_code
+            == 201
+        )
         execution = own_manager.start_workflow(name, "install")
         until = time.monotonic() + 30
         while not any("create.sh" in command_of(pid) for pid in descendants(own_manager.process.pid)):
@@ -121,7 +140,9 @@ def test_kill_leaves_no_process_and_cancel_reaches_the_script(own_manager):
             "cancelled",
         )
         assert own_manager.await_execution(execution, 20)["status"] == wanted
-        assert not any("create.sh" in command_of(pid) or "sleep" in command_of(pid) for pid in descendants(own_manager.process.pid))
+        assert not any(
+            "create.sh" in command_of(pid) or "sleep" in command_of(pid) for pid in descendants(own_manager.process.pid)
+        )
 
 
 def test_a_deployment_is_deleted_by_force_while_a_workflow_runs_on_it(own_manager):
@@ -143,6 +164,8 @@ def test_an_execution_goes_on_after_the_portal_was_killed(own_manager):
     until = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until:
         time.sleep(0.05)
-    assert [command_of(pid) for pid in children if Path(f"/proc/{pid}").exists()] == [], "the runner outlived its portal"
+    assert [command_of(pid) for pid in children if Path(f"/proc/{pid}").exists()] == [], (
+        "the runner outlived its portal"
+    )
     own_manager.process.start(90)
     check_that_it_went_on(own_manager, "portal", execution)

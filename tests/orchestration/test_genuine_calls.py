@@ -48,9 +48,13 @@ DIFFERENT = {
     57: Difference("a missing plugin is named", ("values.error",)),
     60: Difference("blueprints by URL are not in this recording", ("total", "ids", "item_keys", "words")),
     61: Difference("blueprints by URL are not in this recording", ("total", "ids")),
-    69: Difference("a deployment that is being created is in progress", ("values.deployment_status", "values.description")),
+    69: Difference(
+        "a deployment that is being created is in progress", ("values.deployment_status", "values.description")
+    ),
     77: Difference("no names of Python classes in messages", ("message",)),
-    78: Difference("a deployment that is being created is in progress", ("values.deployment_status", "values.description")),
+    78: Difference(
+        "a deployment that is being created is in progress", ("values.deployment_status", "values.description")
+    ),
     79: Difference("what was never created is not active", ("values.installation_status",)),
     80: Difference(SPEED, ("ids", "first.id")),
     84: Difference("the same keys in another order", ("message",)),
@@ -63,7 +67,12 @@ DIFFERENT = {
     125: Difference(SPEED, ("values.total_operations", "values.finished_operations")),
     128: Difference(SPEED, ("values.total_operations", "values.finished_operations")),
     129: Difference(SPEED, ("values.total_operations", "values.finished_operations")),
-    130: Difference("a resumed execution that has not begun is cancelled at once", ("keys", "values", "message"), 400, "illegal_action_error"),
+    130: Difference(
+        "a resumed execution that has not begun is cancelled at once",
+        ("keys", "values", "message"),
+        400,
+        "illegal_action_error",
+    ),
     136: Difference("there are no agents, hence no workflows for them", ("total", "ids")),
     141: Difference("an execution of a deployment goes with it", ("total", "ids", "first", "item_keys", "words")),
     146: Difference("the traceback is the runner's", ("values.error",)),
@@ -73,7 +82,11 @@ DIFFERENT = {
     173: Difference("only columns that can be sorted by are named", ("message",)),
     178: Difference("only columns that can be filtered by are named", ("message",)),
     193: Difference("what was never created is not active", ("total", "ids", "filtered")),
-    198: Difference("a saved filter with an empty body is applied", ("error_code", "keys", "message", "total", "metadata", "filtered", "ids", "item_keys"), 200),
+    198: Difference(
+        "a saved filter with an empty body is applied",
+        ("error_code", "keys", "message", "total", "metadata", "filtered", "ids", "item_keys"),
+        200,
+    ),
     208: Difference("other executions ran before", ("total", "ids")),
     223: Difference("values of secrets are for their creator and the tenant's managers", ("values.value",)),
     **{n: Difference("the message says where the feature is", ("message",)) for n in range(274, 280)},
@@ -103,8 +116,16 @@ class Replay:
         headers = {name: self.ours(value) for name, value in call.get("headers", {}).items()}
         more: dict[str, Any] = {}
         if call["n"] == 40:
-            params = {"visibility": "tenant", "async_upload": True, "application_file_name": "blueprint.yaml", "labels": [{"key": "kind", "value": "demo"}]}
-            more["files"] = {"params": (None, json.dumps(params)), "blueprint_archive": ("filename", archives.app(), "text/plain")}
+            params = {
+                "visibility": "tenant",
+                "async_upload": True,
+                "application_file_name": "blueprint.yaml",
+                "labels": [{"key": "kind", "value": "demo"}],
+            }
+            more["files"] = {
+                "params": (None, json.dumps(params)),
+                "blueprint_archive": ("filename", archives.app(), "text/plain"),
+            }
         elif call["path"].startswith("/blueprints/") and call["method"] == "PUT":
             more["data"] = ARCHIVES.get(call["n"], archives.app)()
         elif call["n"] == 88:
@@ -113,14 +134,25 @@ class Replay:
             more["json"] = json.loads(self.ours(json.dumps(call["req"])))
         password = {"password": "wrong"} if call["label"] == "wrong password" else {}
         return self.manager.call(
-            call["method"], self.ours(call["path"]), user=call["auth"], tenant=call["tenant"], headers=headers, **more, **password
+            call["method"],
+            self.ours(call["path"]),
+            user=call["auth"],
+            tenant=call["tenant"],
+            headers=headers,
+            **more,
+            **password,
         )
 
     def learn(self, call: dict[str, Any], reply: Any) -> None:
         """Remember what our ids are."""
         recorded = call["reply"]
         values = recorded.get("values", {})
-        if call["method"] == "POST" and call["path"] in ("/executions", "/tokens") and reply.status_code < 300 and "id" in values:
+        if (
+            call["method"] == "POST"
+            and call["path"] in ("/executions", "/tokens")
+            and reply.status_code < 300
+            and "id" in values
+        ):
             body = reply.json()
             self.known[values["id"]] = body["id"]
             if "value" in values:
@@ -192,10 +224,17 @@ def replay(manager) -> Replay:
         manager.call(
             "PUT",
             "/deployments/d1",
-            json={"blueprint_id": "app1", "inputs": {"name": "d1"}, "site_name": "site1", "labels": [{"env": "prod"}, {"tier": "gold"}, {"region": "eu"}]},
+            json={
+                "blueprint_id": "app1",
+                "inputs": {"name": "d1"},
+                "site_name": "site1",
+                "labels": [{"env": "prod"}, {"tier": "gold"}, {"region": "eu"}],
+            },
         ),
         manager.call(
-            "PUT", "/filters/deployments/f1", json={"filter_rules": [{"key": "env", "values": ["prod"], "operator": "any_of", "type": "label"}]}
+            "PUT",
+            "/filters/deployments/f1",
+            json={"filter_rules": [{"key": "env", "values": ["prod"], "operator": "any_of", "type": "label"}]},
         ),
     ):
         assert reply.status_code in (200, 201), reply.text

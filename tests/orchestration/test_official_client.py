@@ -27,7 +27,17 @@ def run_client(manager, tmp_path: Path, username: str, secret: str, ca: str = ""
     runner_setup.make()
     archive = tmp_path / "script.tar.gz"
     archive.write_bytes(archives.script(archives.SCRIPT + "outputs:\n  said: {value: {get_input: word}}\n"))
-    command = [str(runner_setup.DEFAULT_VENV / "bin" / "python"), "-W", "ignore", str(SCRIPT), manager.url, username, secret, ca, str(archive)]
+    command = [
+        str(runner_setup.DEFAULT_VENV / "bin" / "python"),
+        "-W",
+        "ignore",
+        str(SCRIPT),
+        manager.url,
+        username,
+        secret,
+        ca,
+        str(archive),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-4000:] + manager.process.log()[-3000:]
     return json.loads(done.stdout)
@@ -60,7 +70,11 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 def check(seen: dict) -> None:
     """What the client must have seen, whatever the way."""
-    assert seen["version"] == "7.1.0" and seen["status"] == seen["cluster"] == "OK" and seen["maintenance"] == "deactivated"
+    assert (
+        seen["version"] == "7.1.0"
+        and seen["status"] == seen["cluster"] == "OK"
+        and seen["maintenance"] == "deactivated"
+    )
     assert "default_tenant" in seen["tenants"] and seen["context"] == "provider" and seen["lists"] == [0, 0, 0]
     assert seen["token"] == [True, True] and "from the client" in seen["tokens"]
     assert seen["config"]["task_retries"] == 60
@@ -70,9 +84,15 @@ def check(seen: dict) -> None:
     assert seen["duplicate"] == [409, "conflict_error"]
     assert seen["missing input type"] == [400, "unknown_deployment_input_error"]
     assert seen["install"] == "terminated"
-    assert seen["events"][0] == "workflow_started" and seen["events"][-1] == "workflow_succeeded" and len(seen["events"]) == 15
+    assert (
+        seen["events"][0] == "workflow_started"
+        and seen["events"][-1] == "workflow_succeeded"
+        and len(seen["events"]) == 15
+    )
     assert seen["logs"] == 27
-    assert seen["capabilities"] == {"answer": "salut-1795319299", "secretlen": 42} and seen["outputs"] == {"said": "salut"}
+    assert seen["capabilities"] == {"answer": "salut-1795319299", "secretlen": 42} and seen["outputs"] == {
+        "said": "salut"
+    }
     assert "one" in seen["found"] and "one" in seen["searched"]
     assert seen["labels"] == ["env=test", "zone=a"] and {"env", "zone"} <= set(seen["label keys"])
     assert seen["nodes"] == [["s", "demo.Script"]]

@@ -34,9 +34,15 @@ def test_a_started_execution_is_a_run_of_one_step_and_shows_at_its_deployment(ac
     local = made.local(acme, "one", instances=("uninitialized",))
     execution = executions.start(by=by, local=local, workflow="install", parameters={"node_ids": ["app"]})
     assert execution.parameters == {"node_ids": ["app"]} and execution.state == State.PENDING
-    assert [(step.operation, step.args["execution"]) for step in execution.run.steps.all()] == [("execution.run_workflow", str(execution.pk))]
+    assert [(step.operation, step.args["execution"]) for step in execution.run.steps.all()] == [
+        ("execution.run_workflow", str(execution.pk))
+    ]
     row = Deployment.objects.get(wire_id="one")
-    assert (row.latest_execution, row.latest_execution_workflow, row.latest_execution_status) == (str(execution.pk), "install", "in_progress")
+    assert (row.latest_execution, row.latest_execution_workflow, row.latest_execution_status) == (
+        str(execution.pk),
+        "install",
+        "in_progress",
+    )
     assert row.deployment_status == "in_progress" and row.installation_status == "inactive"
     assert AuditEntry.objects.get(action="execution.start").actor == "alice"
 
@@ -65,21 +71,35 @@ def test_a_second_one_is_refused_queued_or_forced(acme, by):
 )
 def test_what_cannot_be_started_is_refused_with_the_code_of_the_wire(acme, by, workflow, parameters, custom, code):
     local = made.local(acme, instances=("started",))
-    assert refusal(executions.start, by=by, local=local, workflow=workflow, parameters=parameters, allow_custom=custom) == code
+    assert (
+        refusal(executions.start, by=by, local=local, workflow=workflow, parameters=parameters, allow_custom=custom)
+        == code
+    )
     assert not Execution.objects.exists()
 
 
 def test_parameters_get_their_defaults_and_types(acme, by):
-    execution = executions.start(by=by, local=made.local(acme), workflow="greet", parameters={"name": "x", "times": "3", "more": 1}, allow_custom=True)
+    execution = executions.start(
+        by=by,
+        local=made.local(acme),
+        workflow="greet",
+        parameters={"name": "x", "times": "3", "more": 1},
+        allow_custom=True,
+    )
     assert execution.parameters == {"name": "x", "times": 3, "more": 1}
 
 
 @pytest.mark.parametrize(
     ("instances", "available"),
-    [((), {"install", "uninstall"}), (("uninitialized",), {"install"}), (("started",), {"uninstall"}), (("started", "uninitialized"), {"install", "uninstall"}), (("creating",), {"install", "uninstall"})],
+    [
+        ((), {"install", "uninstall"}),
+        (("uninitialized",), {"install"}),
+        (("started",), {"uninstall"}),
+        (("started", "uninitialized"), {"install", "uninstall"}),
+        (("creating",), {"install", "uninstall"}),
+    ],
 )
 def test_which_of_the_built_in_workflows_are_available(acme, by, instances, available):
-
 
     listed = listed_workflows(made.PLAN, list(instances))
     assert {workflow["name"] for workflow in listed if workflow["is_available"]} - {"greet"} == available
@@ -87,7 +107,11 @@ def test_which_of_the_built_in_workflows_are_available(acme, by, instances, avai
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [(State.PENDING, "deployment_environment_creation_pending_error"), (State.STARTED, "deployment_environment_creation_in_progress_error"), (State.FAILED, "deployment_creation_error")],
+    [
+        (State.PENDING, "deployment_environment_creation_pending_error"),
+        (State.STARTED, "deployment_environment_creation_in_progress_error"),
+        (State.FAILED, "deployment_creation_error"),
+    ],
 )
 def test_nothing_starts_before_the_environment_is_made(acme, by, state, code):
     local = made.local(acme)
@@ -124,11 +148,20 @@ def test_what_has_begun_is_asked_to_stop(acme, by):
 def test_a_resume_repeats_what_failed_and_with_force_what_was_caught_in_the_middle(acme, by, action, reset):
     execution = made.execution(made.local(acme), state=State.FAILED, error="boom")
     graph = TaskGraph.objects.create(execution=execution, name="install")
-    for position, (name, state) in enumerate([("done", "succeeded"), ("failed", "failed"), ("caught", "started"), ("tried again", "failed")]):
-        StoredOperation.objects.create(graph=graph, position=position, name=name, type="RemoteWorkflowTask", state=state)
+    for position, (name, state) in enumerate(
+        [("done", "succeeded"), ("failed", "failed"), ("caught", "started"), ("tried again", "failed")]
+    ):
+        StoredOperation.objects.create(
+            graph=graph, position=position, name=name, type="RemoteWorkflowTask", state=state
+        )
     tried = graph.operations.get(name="tried again")
     StoredOperation.objects.create(
-        graph=graph, position=9, name="second try", type="RemoteWorkflowTask", state="succeeded", parameters={"retried_task": str(tried.pk)}
+        graph=graph,
+        position=9,
+        name="second try",
+        type="RemoteWorkflowTask",
+        state="succeeded",
+        parameters={"retried_task": str(tried.pk)},
     )
     executions.act(by=by, execution=execution, action=action)
     assert set(graph.operations.filter(state="pending").values_list("name", flat=True)) == reset
@@ -148,7 +181,9 @@ def test_an_execution_cannot_go_back(acme):
 
 
 def test_a_deployment_is_good_when_all_is_started_and_tells_its_parent(acme):
-    parent = bare_deployment(acme, "parent", installation_status="active", deployment_status="good", latest_execution_status="completed")
+    parent = bare_deployment(
+        acme, "parent", installation_status="active", deployment_status="good", latest_execution_status="completed"
+    )
     local = made.local(acme, "child", instances=("started", "started"), parent=parent)
     states.report(made.execution(local, state=State.STARTED), State.TERMINATED)
     row = Deployment.objects.get(wire_id="child")
@@ -183,7 +218,9 @@ def test_the_same_id_is_free_again_after_a_failed_creation(acme, by):
     with pytest.raises(Refused, match="already exists"):
         deployments.create(by=by, tenant=acme, wire_id="one", blueprint=local.blueprint)
     made.execution(local, executions.CREATE, State.FAILED)
-    again = deployments.create(by=by, tenant=acme, wire_id="one", blueprint=local.blueprint, inputs={"size": 4}, labels=[("env", "prod")])
+    again = deployments.create(
+        by=by, tenant=acme, wire_id="one", blueprint=local.blueprint, inputs={"size": 4}, labels=[("env", "prod")]
+    )
     assert again.pk != local.pk and again.given_inputs == {"size": 4}
     assert list(again.deployment.labels.values_list("key", "value")) == [("env", "prod")]
 
@@ -192,4 +229,7 @@ def test_a_deployment_is_not_seen_by_more_than_its_blueprint(acme, by):
     blueprint = made.blueprint(acme, visibility="private", created_by=by.user)
     assert refusal(deployments.create, by=by, tenant=acme, wire_id="one", blueprint=blueprint) == "illegal_action_error"
     local = deployments.create(by=by, tenant=acme, wire_id="one", blueprint=blueprint, visibility="private")
-    assert refusal(deployments.set_visibility, by=by, deployment=local.deployment, visibility="tenant") == "illegal_action_error"
+    assert (
+        refusal(deployments.set_visibility, by=by, deployment=local.deployment, visibility="tenant")
+        == "illegal_action_error"
+    )

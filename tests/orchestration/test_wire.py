@@ -46,7 +46,9 @@ def test_private_rows_are_for_their_creator_and_those_who_govern(call, acme, ali
     boss = factories.user("boss")
     factories.member(boss, acme, "manager")
     for path in ("/deployments", "/executions", "/events", "/nodes"):
-        totals = [call(user, "GET", path).json()["metadata"]["pagination"]["total"] for user in (alice, boss, admin, bob)]
+        totals = [
+            call(user, "GET", path).json()["metadata"]["pagination"]["total"] for user in (alice, boss, admin, bob)
+        ]
         assert totals[0] == totals[1] == totals[2] > 0 and totals[3] == 0, path
     assert call(bob, "GET", "/deployments/mine").status_code == 404
 
@@ -56,14 +58,22 @@ def test_all_tenants_means_the_tenants_of_the_caller(call, acme, other, alice, c
     made.local(other, "there")
     factories.member(alice, factories.tenant("second"), "viewer")
     made.local(factories.tenant("second"), "nearby")
-    ids = lambda user, tenant: [row["id"] for row in call(user, "GET", "/deployments?_all_tenants=true&_include=id&_sort=id", tenant=tenant).json()["items"]]  # noqa: E731
+    ids = lambda user, tenant: [
+        row["id"]
+        for row in call(user, "GET", "/deployments?_all_tenants=true&_include=id&_sort=id", tenant=tenant).json()[
+            "items"
+        ]
+    ]  # noqa: E731
     assert ids(alice, "acme") == ["here", "nearby"]
     assert ids(charlie, "other") == ["there"]
 
 
 def test_a_global_blueprint_is_seen_everywhere_and_changed_at_home_only(call, acme, other, charlie, admin):
     made.blueprint(acme, "shared", visibility="global")
-    assert call(charlie, "GET", "/blueprints/shared?_include=id,tenant_name", tenant="other").json() == {"id": "shared", "tenant_name": "acme"}
+    assert call(charlie, "GET", "/blueprints/shared?_include=id,tenant_name", tenant="other").json() == {
+        "id": "shared",
+        "tenant_name": "acme",
+    }
     refused = call(charlie, "DELETE", "/blueprints/shared", tenant="other")
     assert refused.status_code == 403 and "Tenant: acme" in refused.json()["message"]
 
@@ -80,7 +90,10 @@ def test_a_viewer_may_look_and_nothing_else(call, acme, bob):
     ):
         reply = call(bob, method, path, body={})
         assert reply.status_code == 403, path
-        assert reply.json()["message"] == f"User `bob` is not permitted to perform the action {action} in the tenant `acme`"
+        assert (
+            reply.json()["message"]
+            == f"User `bob` is not permitted to perform the action {action} in the tenant `acme`"
+        )
 
 
 def test_a_token_of_somebody_else_is_neither_seen_nor_deleted(call, alice, bob, admin):
@@ -93,7 +106,19 @@ def test_a_token_of_somebody_else_is_neither_seen_nor_deleted(call, alice, bob, 
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/deployments", "/blueprints", "/executions", "/events", "/nodes", "/node-instances", "/deployments?_include=id,labels,site_name", "/workflows"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/deployments",
+        "/blueprints",
+        "/executions",
+        "/events",
+        "/nodes",
+        "/node-instances",
+        "/deployments?_include=id,labels,site_name",
+        "/workflows",
+    ],
+)
 def test_a_list_costs_the_same_number_of_queries_for_two_rows_and_for_twenty(call, acme, alice, path):
     def fill(count):
         for _ in range(count):
@@ -119,7 +144,15 @@ def test_pages_do_not_overlap_whatever_they_are_sorted_by(call, acme, alice):
     for number in range(25):
         made.local(acme, f"d{number:02}", labels=(("zone", "ab"[number % 2]),))
     for order in ("blueprint_id", "-visibility", "label:zone", "-label:zone", "site_name"):
-        pages = [[row["id"] for row in call(alice, "GET", f"/deployments?_sort={order}&_size=10&_offset={offset}&_include=id").json()["items"]] for offset in (0, 10, 20)]
+        pages = [
+            [
+                row["id"]
+                for row in call(
+                    alice, "GET", f"/deployments?_sort={order}&_size=10&_offset={offset}&_include=id"
+                ).json()["items"]
+            ]
+            for offset in (0, 10, 20)
+        ]
         assert len({found for page in pages for found in page}) == 25, order
     first = call(alice, "GET", "/deployments?_sort=label:zone&_include=id,labels&_size=1").json()["items"][0]
     assert {label["key"]: label["value"] for label in first["labels"]} == {"zone": "a"}
@@ -132,7 +165,11 @@ def test_labels_in_rules_and_the_number_of_hidden_rows(call, acme, alice):
     found = call(alice, "POST", "/searches/deployments?_include=id&_sort=id", body={"filter_rules": rules}).json()
     assert [row["id"] for row in found["items"]] == ["one", "two"] and found["metadata"]["filtered"] == 1
     wrong = call(alice, "POST", "/searches/deployments", body={"filter_rules": [{"key": "env"}]}).json()
-    assert wrong["error_code"] == "invalid_filter_rule" and wrong["err_filter_rule"] == {"key": "env"} and wrong["err_reason"]
+    assert (
+        wrong["error_code"] == "invalid_filter_rule"
+        and wrong["err_filter_rule"] == {"key": "env"}
+        and wrong["err_reason"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +195,14 @@ def test_a_wrong_query_is_a_400_with_a_code(call, alice, path, code):
 
 def test_events_are_found_by_all_that_a_client_filters_by(call, acme, alice):
     run = made.execution(made.local(acme, "one"))
-    made.event(run, "Creating node instance", event_type="workflow_node_event", node_name="app", node_instance_id="app_1", operation="x.create")
+    made.event(
+        run,
+        "Creating node instance",
+        event_type="workflow_node_event",
+        node_name="app",
+        node_instance_id="app_1",
+        operation="x.create",
+    )
     made.event(run, "line one\nline two", kind="cloudify_log", level="info", logger="ctx")
     made.event(made.execution(made.local(acme, "two")), "100% done", event_type="workflow_succeeded")
 
@@ -166,8 +210,19 @@ def test_events_are_found_by_all_that_a_client_filters_by(call, acme, alice):
         return [item["message"] for item in call(alice, "GET", f"/events?{query}").json()["items"]]
 
     assert messages("deployment_id=one&type=cloudify_event") == ["Creating node instance"]
-    assert messages("level=info") == messages("type=cloudify_log") == messages("message=line%25two") == ["line one\nline two"]
-    assert messages("message=%25NODE%25") == messages("operation=x.%25") == messages("node_id=app") == messages("node_instance_id=app_1") == ["Creating node instance"]
+    assert (
+        messages("level=info")
+        == messages("type=cloudify_log")
+        == messages("message=line%25two")
+        == ["line one\nline two"]
+    )
+    assert (
+        messages("message=%25NODE%25")
+        == messages("operation=x.%25")
+        == messages("node_id=app")
+        == messages("node_instance_id=app_1")
+        == ["Creating node instance"]
+    )
     assert messages("message=100_ done") == messages("event_type=workflow_succeeded") == ["100% done"]
     assert messages(f"execution_id={run.pk}&_sort=-reported_timestamp&_size=1") == ["line one\nline two"]
     assert messages("execution_id=nosuch") == messages("_range=reported_timestamp,2100-01-01T00:00:00Z,") == []
@@ -189,7 +244,10 @@ def test_environments_are_deployments_with_the_capabilities_of_a_manager(call, a
         "cloudify_manager_port": "8443",
         "cloudify_manager_protocol": "https",
     }
-    for method, path, body in (("POST", "/executions", {"deployment_id": "london", "workflow_id": "install"}), ("DELETE", "/deployments/london", None)):
+    for method, path, body in (
+        ("POST", "/executions", {"deployment_id": "london", "workflow_id": "install"}),
+        ("DELETE", "/deployments/london", None),
+    ):
         refused = call(alice, method, path, body=body)
         assert refused.status_code == 400 and "exposed environment" in refused.json()["message"]
     assert Deployment.objects.filter(wire_id="london").exists()
@@ -222,7 +280,11 @@ def test_unknown_addresses_and_methods_are_answered_in_json(call, alice):
 
 def test_the_reply_says_who_asked_in_which_tenant(call, alice):
     reply = call(alice, "GET", "/deployments")
-    assert (reply["X-Cloudify-Audit-Username"], reply["X-Cloudify-Audit-Tenant"], reply["X-Cloudify-Audit-Auth-Method"]) == ("alice", "acme", "token")
+    assert (
+        reply["X-Cloudify-Audit-Username"],
+        reply["X-Cloudify-Audit-Tenant"],
+        reply["X-Cloudify-Audit-Auth-Method"],
+    ) == ("alice", "acme", "token")
 
 
 def test_a_long_list_is_compressed_when_the_client_takes_it(call, acme, alice):
@@ -237,7 +299,11 @@ def test_a_long_list_is_compressed_when_the_client_takes_it(call, acme, alice):
 
 def test_a_secret_made_on_the_wire_is_for_blueprints_and_its_value_for_few(call, acme, alice, bob, admin):
     assert call(alice, "PUT", "/secrets/key", body={"value": "topsecret"}).json()["value"] == ""
-    assert [call(user, "GET", "/secrets/key").json()["value"] for user in (alice, admin, bob)] == ["topsecret", "topsecret", ""]
+    assert [call(user, "GET", "/secrets/key").json()["value"] for user in (alice, admin, bob)] == [
+        "topsecret",
+        "topsecret",
+        "",
+    ]
     assert AuditEntry.objects.filter(action="secret.read", object_name="key").count() == 2
     assert "topsecret" not in json.dumps(list(AuditEntry.objects.values("before", "after")))
     assert "value" not in call(alice, "GET", "/secrets").json()["items"][0]
@@ -267,16 +333,30 @@ def test_a_credential_is_listed_and_never_read_or_changed_on_the_wire(call, acme
 def test_a_hostile_archive_is_a_400_in_words(client, acme, alice, content, words, settings, tmp_path):
     settings.DATA_DIR = tmp_path
     headers = {"Authentication-Token": factories.token(alice), "Tenant": "acme"}
-    reply = client.generic("PUT", "/api/v3.1/blueprints/bad?async_upload=true", content, content_type="application/octet-stream", headers=headers)
+    reply = client.generic(
+        "PUT",
+        "/api/v3.1/blueprints/bad?async_upload=true",
+        content,
+        content_type="application/octet-stream",
+        headers=headers,
+    )
     assert reply.status_code == 400 and words in reply.json()["message"], reply.content
     assert not Execution.objects.exists()
-    assert list(Blueprint.objects.values_list("state", flat=True)) == ([Blueprint.State.FAILED_UPLOADING] if content else [])
+    assert list(Blueprint.objects.values_list("state", flat=True)) == (
+        [Blueprint.State.FAILED_UPLOADING] if content else []
+    )
 
 
 def test_an_archive_that_is_too_large_is_a_413(client, acme, alice, settings, tmp_path):
     settings.DATA_DIR, settings.ARCHIVE_MAX_BYTES = tmp_path, 100
     headers = {"Authentication-Token": factories.token(alice), "Tenant": "acme"}
-    reply = client.generic("PUT", "/api/v3.1/blueprints/big?async_upload=true", b"x" * 101, content_type="application/octet-stream", headers=headers)
+    reply = client.generic(
+        "PUT",
+        "/api/v3.1/blueprints/big?async_upload=true",
+        b"x" * 101,
+        content_type="application/octet-stream",
+        headers=headers,
+    )
     assert reply.status_code == 413 and "ARCHIVE_MAX_BYTES" in reply.json()["message"]
 
 

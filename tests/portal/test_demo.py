@@ -44,7 +44,9 @@ def told(folder: Path) -> dict:
 
 
 def ask(content: dict, path: str) -> dict:
-    return requests.get(f"{content['url']}/api/v1/{path}", headers={"Authorization": f"Token {content['token']}"}, timeout=30).json()
+    return requests.get(
+        f"{content['url']}/api/v1/{path}", headers={"Authorization": f"Token {content['token']}"}, timeout=30
+    ).json()
 
 
 @pytest.fixture
@@ -77,7 +79,9 @@ def test_the_demo_does_the_main_job_and_ctrl_c_ends_everything(demo):
         assert "Hello from the edge" in page.read_text(), "a person can look at it"
     for each in content["environments"]:
         auth, headers = (each["username"], each["password"]), {"Tenant": each["tenant"]}
-        there = requests.get(f"{each['url']}/api/v3.1/deployments/hello-edge", auth=auth, headers=headers, timeout=30).json()
+        there = requests.get(
+            f"{each['url']}/api/v3.1/deployments/hello-edge", auth=auth, headers=headers, timeout=30
+        ).json()
         assert there["installation_status"] == "active"
     log = process.log()
     assert content["password"] in log and content["url"] in log

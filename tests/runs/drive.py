@@ -24,6 +24,8 @@ def drive(run=None, seconds=10.0):
                 run.refresh_from_db()
                 if run.state in FINAL_RUN_STATES:
                     return run
-            assert time.monotonic() < until, f"still {run.state if run else 'moving'} after {seconds} s: {run.why if run else ''}"
+            assert time.monotonic() < until, (
+                f"still {run.state if run else 'moving'} after {seconds} s: {run.why if run else ''}"
+            )
             if not moved:
                 time.sleep(0.01)

@@ -163,7 +163,9 @@ def plan_of(*stages, title="A plan"):
     return plans.store_plan(
         title,
         [
-            plans.stage(f"Stage {number}", [plans.lane(f"Lane {lane}", operations) for lane, operations in enumerate(lanes)])
+            plans.stage(
+                f"Stage {number}", [plans.lane(f"Lane {lane}", operations) for lane, operations in enumerate(lanes)]
+            )
             for number, lanes in enumerate(stages)
         ],
     )
@@ -184,7 +186,9 @@ def start_family(children, *, title="A parent", tenant=None, started_by=None, lo
     """A parent; each child is a list of operations."""
     parent = engine.start_parent(title=title, tenant=tenant or a_tenant(), started_by=started_by, **options)
     locks = locks or [""] * len(children)
-    engine.add_children(parent, [(child, f"Child {n}", lock) for n, (child, lock) in enumerate(zip(children, locks, strict=True))])
+    engine.add_children(
+        parent, [(child, f"Child {n}", lock) for n, (child, lock) in enumerate(zip(children, locks, strict=True))]
+    )
     engine.advance(parent)
     parent.refresh_from_db()
     return parent

@@ -48,7 +48,9 @@ def test_a_held_child_says_what_it_waits_for():
 
 def test_children_start_in_their_order():
     parent = drive(start_family([[Thing(f"a{n}")] for n in range(6)], max_parallel=1))
-    started = Event.objects.filter(top=parent, kind="step.running").order_by("id").values_list("run__position", flat=True)
+    started = (
+        Event.objects.filter(top=parent, kind="step.running").order_by("id").values_list("run__position", flat=True)
+    )
     assert list(started) == list(range(6))
 
 
@@ -73,7 +75,9 @@ def test_failures_within_the_budget_stop_nothing():
 def test_without_a_budget_everything_is_tried():
     parent = drive(start_family([[Failing(f"a{n}")] for n in range(4)]))
     assert set(child_states(parent)) == {"failed"}
-    assert causes(parent) == [{"cause": "unreachable", "message": "The host is not there: check its address.", "count": 4}]
+    assert causes(parent) == [
+        {"cause": "unreachable", "message": "The host is not there: check its address.", "count": 4}
+    ]
 
 
 def test_a_parent_without_children_succeeds():
@@ -94,7 +98,9 @@ def test_a_second_run_on_one_lock_is_held_names_the_holder_and_starts_when_that_
     second = start(Thing("b"), lock="environment:12")
     third = start(Thing("c"), lock="environment:12")
     assert second.state == "held"
-    assert second.why == f"R-{first.pk} (first) is at work on the same thing (environment:12). Starts when it has ended."
+    assert (
+        second.why == f"R-{first.pk} (first) is at work on the same thing (environment:12). Starts when it has ended."
+    )
     drive()
     finish(first, "a")
     drive(third)
@@ -155,7 +161,9 @@ def test_the_sweeper_advances_a_parent_whose_turn_was_lost():
 def test_a_thousand_children_are_made_with_few_queries(django_assert_max_num_queries):
     parent = engine.start_parent(title="big", tenant=factories.a_tenant(), started_by=None, max_parallel=10)
     with django_assert_max_num_queries(600):  # inserts of some hundred rows each
-        engine.add_children(parent, [([Thing(f"a{n}"), Thing(f"b{n}")], f"Child {n}", f"environment:{n}") for n in range(1000)])
+        engine.add_children(
+            parent, [([Thing(f"a{n}"), Thing(f"b{n}")], f"Child {n}", f"environment:{n}") for n in range(1000)]
+        )
     with django_assert_max_num_queries(30):
         engine.advance(parent)
     assert parent.children.filter(state="pending").count() == 10

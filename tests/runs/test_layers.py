@@ -121,7 +121,9 @@ def test_processes_reach_each_other_through_postgresql(postgres_layers):
         for thread in threads:
             thread.join()
         await near.send(there, {"type": "direct"})
-        return [{message["n"] for message in messages} for messages in found], await asyncio.wait_for(far.receive(there), 5)
+        return [{message["n"] for message in messages} for messages in found], await asyncio.wait_for(
+            far.receive(there), 5
+        )
 
     assert async_to_sync(listen)() == ([set(range(100))] * 2, {"type": "direct"})
 

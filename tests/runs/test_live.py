@@ -29,7 +29,8 @@ class Socket(ApplicationCommunicator):
 
     def __init__(self, path, query, headers):
         super().__init__(
-            application, {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers, "subprotocols": []}
+            application,
+            {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers, "subprotocols": []},
         )
 
     async def connect(self):
@@ -48,7 +49,11 @@ class Socket(ApplicationCommunicator):
 
 def socket_of(run_id, token="", after=None):
     query = "" if after is None else f"after={after}"
-    headers = [(b"authorization", f"Token {token}".encode()), (b"host", b"127.0.0.1")] if token else [(b"origin", b"http://127.0.0.1"), (b"host", b"127.0.0.1")]
+    headers = (
+        [(b"authorization", f"Token {token}".encode()), (b"host", b"127.0.0.1")]
+        if token
+        else [(b"origin", b"http://127.0.0.1"), (b"host", b"127.0.0.1")]
+    )
     return Socket(f"/ws/runs/{run_id}/", query, headers)
 
 
@@ -74,8 +79,15 @@ def events_in(messages):
 
 def has_ended(messages):
     last = [message for message in messages if message["type"] in ("progress", "snapshot")][-1:]
-    return bool(last) and last[0]["state"] in ("succeeded", "failed", "cancelled") and any(
-        event["kind"].startswith("run.") and event["kind"][4:] == last[0]["state"] and event["run"] == last[0]["run"] for event in events_in(messages)
+    return (
+        bool(last)
+        and last[0]["state"] in ("succeeded", "failed", "cancelled")
+        and any(
+            event["kind"].startswith("run.")
+            and event["kind"][4:] == last[0]["state"]
+            and event["run"] == last[0]["run"]
+            for event in events_in(messages)
+        )
     )
 
 
@@ -174,7 +186,9 @@ def test_many_events_come_in_at_most_five_messages_a_second_and_are_encoded_once
     token, run = people.token(alice), start(Thing("a"))
     encoded = []
     encode = hub.encode_events
-    monkeypatch.setattr(hub, "encode_events", lambda events, cursor: encoded.append(len(events)) or encode(events, cursor))
+    monkeypatch.setattr(
+        hub, "encode_events", lambda events, cursor: encoded.append(len(events)) or encode(events, cursor)
+    )
 
     def write(number):
         Event.objects.bulk_create(Event(run=run, top=run, kind="message", message=f"{number}.{n}") for n in range(20))
@@ -209,7 +223,9 @@ def test_a_socket_that_is_too_slow_reads_what_it_missed_from_the_database(alice,
         await read_until(socket, lambda messages: len(events_in(messages)) >= 1)
         tail = hub.hub().tails[run.pk]
         (viewer,) = tail.viewers
-        await sync_to_async(lambda: [Event.objects.create(run=run, top=run, kind="message", message=str(n)) for n in range(9)])()
+        await sync_to_async(
+            lambda: [Event.objects.create(run=run, top=run, kind="message", message=str(n)) for n in range(9)]
+        )()
         for event in await sync_to_async(hub.read_events)(tail.subject, tail.cursor):
             tail.tell(hub.News([], [event], None))  # nine messages at once, while the sender sleeps
         assert not viewer.is_live

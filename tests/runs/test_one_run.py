@@ -32,7 +32,13 @@ def test_every_change_of_state_leaves_an_event_in_order():
     run = drive(start(Thing("a"), Thing("b")))
     kinds = list(Event.objects.filter(run=run).values_list("kind", flat=True))
     assert kinds == [
-        "run.pending", "run.running", "step.running", "step.succeeded", "step.running", "step.succeeded", "run.succeeded",
+        "run.pending",
+        "run.running",
+        "step.running",
+        "step.succeeded",
+        "step.running",
+        "step.succeeded",
+        "run.succeeded",
     ]
 
 
@@ -51,7 +57,11 @@ def test_a_failure_names_its_cause_on_the_step_and_on_the_run():
 
 def test_an_unforeseen_error_fails_the_step_and_shows_no_secret():
     run = drive(start(Broken("a")))
-    texts = [run.why, run.steps.get().why, *(f"{event.message} {event.data}" for event in Event.objects.filter(run=run))]
+    texts = [
+        run.why,
+        run.steps.get().why,
+        *(f"{event.message} {event.data}" for event in Event.objects.filter(run=run)),
+    ]
     assert run.cause == "broken" and "cannot log in with ***" in run.why
     assert not any("hunter2" in text for text in texts)
     assert any("trying ***" in text for text in texts)
@@ -95,7 +105,10 @@ def test_a_failure_in_one_lane_lets_the_others_end_their_step_and_begins_nothing
     finish(run, "b")
     drive(run)
     assert {step.args["name"]: step.state for step in run.steps.all()} == {
-        "a": "failed", "b": "succeeded", "b2": "pending", "c": "pending",
+        "a": "failed",
+        "b": "succeeded",
+        "b2": "pending",
+        "c": "pending",
     }
 
 

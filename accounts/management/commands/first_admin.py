@@ -1,4 +1,5 @@
 """Makes the first system administrator of an installation; does nothing where there is one."""
+
 from __future__ import annotations
 
 import sys
@@ -22,7 +23,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--username", default="admin")
-        parser.add_argument("--password-stdin", action="store_true", help="read a lasting password from standard input instead")
+        parser.add_argument(
+            "--password-stdin", action="store_true", help="read a lasting password from standard input instead"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["username"]
@@ -47,4 +50,6 @@ class Command(BaseCommand):
         if given:
             self.stdout.write(f"System administrator {name} was made.")
         else:
-            self.stdout.write(f"First administrator: {name}\nOne-time password:   {password}\nIt is not shown again and must be changed at the first sign-in.")
+            self.stdout.write(
+                f"First administrator: {name}\nOne-time password:   {password}\nIt is not shown again and must be changed at the first sign-in."
+            )

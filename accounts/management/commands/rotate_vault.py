@@ -1,4 +1,5 @@
 """Brings every secret under the newest vault key; may be interrupted at any point and run again."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,13 +21,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--new-key", action="store_true", help="first put a fresh key into DATA_DIR/vault.keys")
-        parser.add_argument("--drop-old", action="store_true", help="at the end forget the keys in that file that nothing needs")
+        parser.add_argument(
+            "--drop-old", action="store_true", help="at the end forget the keys in that file that nothing needs"
+        )
         parser.add_argument("--batch", type=int, default=100, help="secrets per transaction")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["new_key"]:
-                self.stdout.write(f"New key {vault.add_key_to_file()} is first in the file. Copy the file to every host of this installation.")
+                self.stdout.write(
+                    f"New key {vault.add_key_to_file()} is first in the file. Copy the file to every host of this installation."
+                )
             newest = vault.newest_key_id()
             done, damaged = self.rewrap_all(newest, max(1, options["batch"]))
             self.report(newest, done, damaged, drop_old=options["drop_old"])
@@ -58,7 +63,13 @@ class Command(BaseCommand):
         """Say what was done and what is left; CommandError where something is."""
         if done:
             by = Actor(user=None, via="command")
-            audit.record_about(by=by, action="vault.rotate", object_type="vault", object_id=newest, after={"key": newest, "secrets": done})
+            audit.record_about(
+                by=by,
+                action="vault.rotate",
+                object_type="vault",
+                object_id=newest,
+                after={"key": newest, "secrets": done},
+            )
         left = dict(Secret.objects.exclude(key_id=newest).values_list("key_id").annotate(n=Count("pk")).order_by())
         self.stdout.write(f"{done} secrets re-wrapped with key {newest}; {sum(left.values())} left.")
         for key_id, count in left.items():
@@ -72,4 +83,6 @@ class Command(BaseCommand):
         elif unused:
             self.stdout.write(f"No secret here needs {', '.join(sorted(unused))} any more; older backups do.")
         if left:
-            raise CommandError("Some secrets were not re-wrapped. Replace their values or restore their key, then run this again.")
+            raise CommandError(
+                "Some secrets were not re-wrapped. Replace their values or restore their key, then run this again."
+            )

@@ -1,4 +1,5 @@
 """Checks the hash chains of the audit trail and prints their heads."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     help = "Check that no entry of the audit trail was changed, removed or inserted; names the first that was, exit code 1."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--chain", help='only this one: a tenant\'s name, or "" for the installation\'s own')
+        parser.add_argument("--chain", help="only this one: a tenant's name, or \"\" for the installation's own")
 
     def handle(self, *args: Any, **options: Any) -> None:
         chains = audit.chains() if options["chain"] is None else [options["chain"]]
@@ -30,4 +31,7 @@ class Command(BaseCommand):
             if not faults and head:
                 self.stdout.write(f"{title}: {head.sequence} entries in order, head {head.hash}")
         if found:
-            raise CommandError(f"The audit trail was tampered with: {found} fault{'s' if found > 1 else ''}, named above.", returncode=1)
+            raise CommandError(
+                f"The audit trail was tampered with: {found} fault{'s' if found > 1 else ''}, named above.",
+                returncode=1,
+            )

@@ -23,7 +23,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--prepare", action="store_true", help="make this installation's database and administrator; password on standard input")
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="make this installation's database and administrator; password on standard input",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["prepare"]:

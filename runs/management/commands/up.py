@@ -1,4 +1,5 @@
 """Starts an installation: web server, and in the embedded shape its workers, in one process."""
+
 from __future__ import annotations
 
 import fcntl
@@ -33,13 +34,17 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--tls-cert", help="file with the certificate chain, PEM")
         parser.add_argument("--tls-key", help="file with the private key, PEM")
-        parser.add_argument("--no-workers", action="store_true", help="serve only; workers are `celery -A portal worker -P threads`")
+        parser.add_argument(
+            "--no-workers", action="store_true", help="serve only; workers are `celery -A portal worker -P threads`"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         has_workers = not options["no_workers"]
         if not has_workers and settings.BROKER_URL.startswith("memory"):
-            self.stderr.write("No workers: BROKER_URL is memory://, so nothing will be carried out until `manage.py up` runs with them.")
+            self.stderr.write(
+                "No workers: BROKER_URL is memory://, so nothing will be carried out until `manage.py up` runs with them."
+            )
         embedded: EmbeddedWorkers | None = None
         try:
             lock, predecessor = take_data_dir(settings.DATA_DIR, is_shared=not has_workers)
@@ -86,7 +91,9 @@ def take_data_dir(folder: Path, *, is_shared: bool) -> tuple[IO[str], uuid.UUID 
     try:
         fcntl.flock(lock, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CommandError(f"{folder} is in use by another process of this product: stop that one, or set DATA_DIR to another folder.") from None
+        raise CommandError(
+            f"{folder} is in use by another process of this product: stop that one, or set DATA_DIR to another folder."
+        ) from None
     lock.seek(0)
     try:
         return lock, uuid.UUID(lock.read().strip())
@@ -111,7 +118,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.set_inheritable(False)
     except OSError as error:
-        raise CommandError(f"Cannot listen on {host} port {port} ({error.strerror or error}): free it, or choose another with --port.") from error
+        raise CommandError(
+            f"Cannot listen on {host} port {port} ({error.strerror or error}): free it, or choose another with --port."
+        ) from error
     return listener
 
 
@@ -124,7 +133,9 @@ def tls_of(certificate: str | None, key: str | None) -> dict[str, Any]:
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        raise CommandError(f"The TLS files cannot be used ({error}): --tls-cert is a PEM chain, --tls-key its private key.") from error
+        raise CommandError(
+            f"The TLS files cannot be used ({error}): --tls-cert is a PEM chain, --tls-key its private key."
+        ) from error
     return {"ssl_certfile": certificate, "ssl_keyfile": key}
 
 
