@@ -2,13 +2,12 @@
 
     .venv/bin/python scripts/screenshots.py [folder] [--stay]
 
-Needs Chromium, and `make setup-dev`. Pictures are reduced to a palette where Pillow is installed; `--stay` keeps all running until Enter.
+Needs Chromium, and `make setup-dev`. `--stay` keeps all running until Enter, `COUNT=40` makes fewer environments.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -147,17 +146,7 @@ class Photographer:
         page.wait_for_timeout(700)
         file = self.folder / f"{name}.png"
         page.screenshot(path=str(file))
-        reduce(file)
         print(f"{file.name}: {file.stat().st_size // 1024} KB")
-
-
-def reduce(file: Path) -> None:
-    """A palette of 256 colours is enough for a page."""
-    with contextlib.suppress(ImportError):
-        image = importlib.import_module("PIL.Image")  # no dependency of ours: pictures are larger without it
-        image.open(file).convert("RGB").quantize(256, image.Quantize.MAXCOVERAGE, dither=image.Dither.NONE).save(
-            file, optimize=True
-        )
 
 
 def play(camera: Photographer, double: Any) -> None:

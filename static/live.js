@@ -203,7 +203,7 @@
     if (!place) return;
     const most = Number(box.dataset.budget);
     place.textContent = `Failure budget ${most.toLocaleString("en")}, used ${failed.toLocaleString("en")}`
-      + (failed > most ? ": nothing new starts." : `: ${most - failed + 1} more and nothing new starts.`);
+      + (ended ? "." : failed > most ? ": nothing new starts." : `: ${most - failed + 1} more and nothing new starts.`);
     place.classList.toggle("bad", failed >= most && failed > 0);
     place.classList.toggle("tx", failed >= most && failed > 0);
   }
