@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import pytest
 import requests
 
+from portal.demo.installations import remove_pages
 from tests.services.portal import PortalProcess
 
 
@@ -60,7 +61,8 @@ def demo(spawn, tmp_path):
         process.folder = tmp_path / "var"
         return process
 
-    return start
+    yield start
+    remove_pages(tmp_path / "var" / "demo")
 
 
 def test_the_demo_does_the_main_job_and_ctrl_c_ends_everything(demo):
