@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import DisallowedHost, SuspiciousOperation, TooManyFieldsSent
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -17,7 +20,7 @@ def show(request: HttpRequest, status: int, title: str, what: str, remedy: str, 
         detail = f"{what} {remedy}"
         body = {"type": "about:blank", "title": title.lower(), "status": status, "detail": detail}
         return JsonResponse(body, status=status, content_type="application/problem+json")
-    is_lone = status in (400, 500) or not isinstance(getattr(request, "user", None), User)
+    is_lone = status in (400, 500, 503) or not isinstance(getattr(request, "user", None), User)
     shown = {"title": title, "what": what, "remedy": remedy, "raw": raw, "status": status, "is_lone": is_lone}
     # Without the request: what the surroundings of a page read may be the very thing that fails.
     if is_lone:
@@ -68,12 +71,25 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @public
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500."""
+    """500; 503 where the database is away."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        return no_database(request)
     what = "DeployOn met an error that nobody foresaw, at this page. What runs goes on."
     remedy = (
         "Try again in a moment. If it stays, give the administrator the time and the address; the log has the cause."
     )
     return show(request, 500, "An error in DeployOn", what, remedy)
+
+
+def no_database(request: HttpRequest) -> HttpResponse:
+    """503. Not a view of its own: whatever needs the database may end here."""
+    what = "The database of this installation did not answer. What runs at remote managers goes on, and is followed when it is back."
+    remedy = (
+        "Try again in a moment. If it stays, let the administrator look at the database server; the log has its words."
+    )
+    response = show(request, 503, "No database", what, remedy)
+    response["Retry-After"] = "5"
+    return response
 
 
 @public

@@ -62,7 +62,7 @@ else:
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL", default=24),
-        "timeout": 20,
+        "timeout": env.int("DATABASE_WAIT", default=10),
     }
 
 # --- keys ------------------------------------------------------------------------------------------------------------
@@ -222,6 +222,7 @@ if BROKER_URL.startswith("memory"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.02}
 else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_BROKER_HEARTBEAT = 20  # a worker that hangs gives its messages back
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
 RUN_THREADS = env.int("RUN_THREADS", default=32)  # operations at once in one worker process; 0: in the thread of the task

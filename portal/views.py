@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -23,6 +24,7 @@ from runs import reads
 from runs.states import ACTIVE_RUN_STATES, RunState
 
 LOOKED_AT = 500  # environments in trouble, before those with one cause become one line
+logger = logging.getLogger(__name__)
 SHOWN = 8  # things that need somebody, before "and more"
 
 
@@ -155,7 +157,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @public
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The process can do its work: the database answers and is migrated."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM accounts_tenant LIMIT 1")
+    """The process can do its work: the database answers and is migrated; else 503."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM accounts_tenant LIMIT 1")
+    except DatabaseError as error:
+        logger.warning("Not ready, the database does not answer: %s", error)
+        return JsonResponse(
+            {"status": "unavailable", "detail": "The database does not answer, or is not migrated."}, status=503
+        )
     return JsonResponse({"status": "ready"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
@@ -9,7 +10,9 @@ import signal
 import socket
 import ssl
 import sys
+import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +20,13 @@ import uvicorn
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
 
 from runs import workers
 from runs.embedded import EmbeddedWorkers, start_workers
 
+PREPARING = 0x_DE_91_0E  # the advisory lock of PostgreSQL under which one process migrates
+PATIENCE_SECONDS = 900  # for another one that migrates
 GRACE_SECONDS = 2  # for requests, then for steps at work
 
 
@@ -68,9 +74,15 @@ class Command(BaseCommand):
 
     def prepare(self) -> None:
         """The database as this version wants it, and somebody who may sign in."""
-        call_command("migrate", verbosity=0, interactive=False)
         told = io.StringIO()
-        call_command("first_admin", stdout=told)
+        try:
+            with alone():
+                call_command("migrate", verbosity=0, interactive=False)
+                call_command("first_admin", stdout=told)
+        except OperationalError as error:
+            raise CommandError(
+                f"The database does not answer ({error}): look whether it runs, and whether DATABASE_URL is right."
+            ) from error
         if "One-time password" in told.getvalue():
             self.stdout.write(told.getvalue().strip())
 
@@ -82,6 +94,30 @@ class Command(BaseCommand):
         for stream in (self.stdout, self.stderr, sys.stdout, sys.stderr):
             stream.flush()
         os._exit(0)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Members that start at once on one database prepare it one after the other; SQLite has one process, which has the folder's lock."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        for _ in range(
+            PATIENCE_SECONDS
+        ):  # asked again and again, for a wait within PostgreSQL ends with its lock_timeout
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [PREPARING])
+            if cursor.fetchone() == (True,):
+                break
+            time.sleep(1)
+        else:
+            raise CommandError(
+                "Another process has been migrating this database for too long: look at it, then start this one again."
+            )
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [PREPARING])
 
 
 def take_data_dir(folder: Path, *, is_shared: bool) -> tuple[IO[str], uuid.UUID | None]:
