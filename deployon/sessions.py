@@ -74,6 +74,12 @@ def forget() -> None:
     _IDLE.forget()
 
 
+def is_outdated(environment_id: int, client: ManagerClient) -> bool:
+    """Whether credential or address were replaced since this client was made."""
+    now = _connect(environment_id)
+    return (now.credential, now.address) != (client.credential, client.address)
+
+
 def _connect(environment_id: int) -> ManagerClient:
     rows = Environment.objects.select_related(
         "sub_manager", "credential__token", "credential__username", "credential__password"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from deployon.sessions import session
+from deployon.sessions import is_outdated, session
 from deployon.work import Work
 from inventory import driver
 from inventory.connectors.errors import ErrorKind, ManagerError
@@ -71,10 +71,13 @@ class TargetStep(Operation):
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
         """Do `action` over a connection; blips become Later, everything else a failure with its kind as cause."""
+        client: ManagerClient | None = None
         try:
             with session(work.environment) as client:
                 outcome = action(context, work, client)
         except ManagerError as error:
+            if error.kind is ErrorKind.CREDENTIAL and client and is_outdated(work.environment, client):
+                return Later(0.0, "The credential was replaced a moment ago; the new one is tried.")
             return self._bear(context, work, error)
         context.memory.pop("blips", None)
         return outcome

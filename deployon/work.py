@@ -21,7 +21,7 @@ from runs.operations import OperationError
 
 IN_PROGRESS = "in_progress"  # what lists of v3.1 say of an execution that has not ended
 _ALL = tuple(Placement.State)
-KEPT_SECONDS = 20.0
+KEPT_SECONDS = 120.0
 _KEPT: OrderedDict[tuple[int, int], tuple[float, Work]] = OrderedDict()
 _LOCK = threading.Lock()
 _PLANS: dict[int, tuple[float, ServiceVersion, dict[str, Any]]] = {}

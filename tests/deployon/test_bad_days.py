@@ -6,11 +6,12 @@ import functools
 
 import pytest
 
+from accounts.secrets import replace_secret
 from deployon import reads, rollouts, steps
 from deployon.models import Placement
 from deployon.operations import EnsureDeployment, EnsureInstalled
 from inventory.connectors.address import Timeouts
-from inventory.doubles import Fault, FaultKind, Script, refused_port
+from inventory.doubles import Account, Fault, FaultKind, Script, refused_port
 from inventory.models import Environment, SubManager
 from runs.states import RunState
 from tests.deployon import factories as make
@@ -235,3 +236,17 @@ def test_a_target_cancelled_between_two_steps_does_not_stay_deploying(alice, acm
     assert rollout.run.state == RunState.CANCELLED
     placement = Placement.objects.get()
     assert (placement.state, placement.why[:9]) == (Placement.State.FAILED, "Cancelled")
+
+
+def test_a_credential_replaced_while_a_connection_is_kept_is_taken_up(alice, acme, double, drive):
+    environment = make.environment(double, acme)
+    drive(make.rollout(alice, make.version(acme)))  # its connection is kept
+    old = next(account for account in double.gate._by_token.values() if environment.remote_tenant in account.tenants)
+    old.is_token_expired = True
+    new = f"ctok-{'n' * 10}-{'1' * 24}"
+    double.add_account(Account("another", "password", {environment.remote_tenant: "user"}, token=new))
+    replace_secret(by=actor(alice), secret=environment.credential.token, value=new)
+
+    rollout = drive(make.rollout(alice, make.version(acme, "second")))
+
+    assert end_of(rollout)[0] == RunState.SUCCEEDED, end_of(rollout)
