@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -66,30 +67,50 @@ class Slip:
     def __init__(self, crew: Crew, reports: list[Report], said: list[NewEvent]) -> None:
         self.crew, self.reports, self.said = crew, reports, said
         self.begun: list[StepContext] = []
-        self.is_written = False
+        self.error: BaseException | None = None
+        self.is_done = False
 
 
 class Desk:
     """Where all tasks of a process have their slips written: whoever finds it free writes those of all, in one transaction."""
 
     def __init__(self) -> None:
-        self._slips: list[Slip] = []
+        self._slips: queue.SimpleQueue[Slip] = queue.SimpleQueue()
         self._writing = threading.Lock()
 
     def write(self, slip: Slip) -> list[StepContext]:
         """The steps that the crew of this slip shall do next."""
-        self._slips.append(slip)
+        self._slips.put(slip)
         with self._writing:
-            if not slip.is_written:
-                slips, self._slips = self._slips, []
-                ended = persistently(lambda: self.write_reports(slips))
-                for one in slips:
-                    one.is_written = True
-                    for context, _ in one.reports:
-                        one.crew.drop(context)
-                if ended:
-                    persistently(lambda: self.follow(slips, ended))
+            if not slip.is_done:
+                self.write_all(self.take_slips())
+        if slip.error is not None:
+            raise slip.error
         return slip.begun
+
+    def write_all(self, slips: list[Slip]) -> None:
+        """All of them, or none: what goes wrong is every crew's to know."""
+        try:
+            ended = persistently(lambda: self.write_reports(slips))
+            for slip in slips:
+                for context, _ in slip.reports:
+                    slip.crew.drop(context)
+            if ended:
+                persistently(lambda: self.follow(slips, ended))
+        except BaseException as error:
+            for slip in slips:
+                slip.error = error
+        for slip in slips:
+            slip.is_done = True
+
+    def take_slips(self) -> list[Slip]:
+        """All that wait; they are this thread's concern from now on."""
+        slips = []
+        try:
+            while True:
+                slips.append(self._slips.get_nowait())
+        except queue.Empty:
+            return slips
 
     def write_reports(self, slips: list[Slip]) -> list[Run]:
         """In one transaction: how steps ended, what was said, and the beginning of what follows. The runs that ended."""

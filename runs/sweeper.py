@@ -28,7 +28,6 @@ LOOK_SECONDS = 0.2  # how late a step may be handed on where no alarm tells of i
 GATHER_SECONDS = 0.01  # between two sweeps, so that what comes due together goes into one message
 HOUSEKEEPING_SECONDS = 2.0
 LEASE_SECONDS = 6.0
-EXPIRY_SECONDS = 60.0  # a message that nobody took by then is dropped and sent again
 LIMIT = 2000  # steps handed on in one sweep
 FORGET_SECONDS = 24 * 3600.0  # when the record of a dead worker is deleted
 
@@ -36,9 +35,14 @@ logger = logging.getLogger(__name__)
 Publish = Callable[[list[Item]], None]
 
 
+def expiry_seconds() -> float:
+    """A message that nobody took by then is dropped and sent again: it may lie with a worker that died."""
+    return float(2 * settings.RUN_DEAD_AFTER_SECONDS)
+
+
 def publish(items: list[Item]) -> None:
     """Put a message on the broker. Raises what the broker raises."""
-    current_app.send_task(TASK, args=(items,), expires=EXPIRY_SECONDS, ignore_result=True)
+    current_app.send_task(TASK, args=(items,), expires=expiry_seconds(), ignore_result=True)
 
 
 def sweep(send: Publish = publish, processes: int = 1) -> int:
@@ -52,7 +56,7 @@ def sweep(send: Publish = publish, processes: int = 1) -> int:
     if not due:
         return 0
     # First stamp, then send: when this process dies in between, they come due once more, later.
-    again = now + timedelta(seconds=EXPIRY_SECONDS)
+    again = now + timedelta(seconds=expiry_seconds())
     Step.objects.filter(
         pk__in=[pk for _, pk, _, _, _ in due], state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now
     ).update(next_look_at=again)

@@ -2,6 +2,7 @@
 
     python -m tests.runs.asking start 50 0.05 [file|slow|elsewhere [max_parallel]]    prints the id of a parent with 50 children
     python -m tests.runs.asking look ID                                              prints {"state", "why", "children", ...}
+    python -m tests.runs.asking token                                                prints a token
 """
 
 import json
@@ -48,8 +49,18 @@ def look(run_id):
     }
 
 
+def token():
+    """Of a system administrator."""
+    from accounts import services, tokens
+    from accounts.actors import SYSTEM
+    from accounts.models import SystemRole
+
+    user = services.create_user(by=SYSTEM, username="watcher", password="correct-horse-battery", role=SystemRole.SYS_ADMIN)
+    return tokens.mint_token(by=SYSTEM, user=user)[1]
+
+
 if __name__ == "__main__":
     import django
 
     django.setup()
-    print(json.dumps({"start": start, "look": look}[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps({"start": start, "look": look, "token": token}[sys.argv[1]](*sys.argv[2:])))

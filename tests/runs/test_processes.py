@@ -1,14 +1,24 @@
 """Processes that die in the middle: what was finished is not run again, what was caught is repeated and says so."""
 
+import datetime
+import ipaddress
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from websockets.sync.client import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
@@ -117,6 +127,62 @@ def test_a_second_process_on_one_data_folder_is_refused_and_so_is_a_taken_port(s
     assert "Cannot listen on 127.0.0.1 port" in other.log()
 
 
+def test_the_first_start_prints_a_one_time_password_and_the_second_does_not(spawn, tmp_path):
+    portal = spawn(["up", "--port", "{port}"], env=QUICK, data_dir=tmp_path / "data")
+    assert portal.log().count("One-time password") == 1
+    assert f"DeployOn is at {portal.url}/" in portal.log()
+    assert portal.interrupt(10) == 0
+    portal.start()
+    assert portal.log().count("One-time password") == 1
+    os.kill(portal.pid, signal.SIGTERM)
+    assert portal.wait(10) == 0
+
+
+def test_it_serves_tls_and_refuses_files_that_are_none(spawn, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    portal = spawn(
+        ["up", "--port", "{port}", "--tls-cert", str(certificate), "--tls-key", str(key)], env=QUICK, data_dir=tmp_path / "data", ready=None
+    )
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"https://127.0.0.1:{portal.port}/healthz", context=trusted, timeout=5) as reply:
+                assert json.load(reply) == {"status": "ok"}
+                break
+        except urllib.error.URLError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    other = spawn(
+        ["up", "--port", "{port}", "--tls-cert", str(key), "--tls-key", str(key)], env=QUICK, data_dir=tmp_path / "other", ready=None
+    )
+    assert other.wait(20) == 1
+    assert "The TLS files cannot be used" in other.log()
+
+
+def make_certificate(folder):
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return certificate, key
+
+
 @pytest.fixture
 def production(postgres_url, rabbitmq_url, spawn, tmp_path):
     """A web process and two workers, on PostgreSQL and RabbitMQ."""
@@ -160,6 +226,25 @@ def test_a_worker_that_froze_and_wakes_up_late_leaves(production):
     assert_clean(again, production.applied(), 20)
     assert again == seen
     assert seen["caught"] > 0
+
+
+@pytest.mark.xdist_group("production")
+def test_a_viewer_at_the_web_process_sees_at_once_what_workers_elsewhere_do(production):
+    production.start_worker("one")
+    token = production.ask("token")
+    run_id = production.ask("start", 20, 1.0)
+    url = f"ws://127.0.0.1:{production.web.port}/ws/runs/{run_id}/?after=0"
+    delays, seen, state = [], [], ""
+    with connect(url, additional_headers={"Authorization": f"Token {token}"}, open_timeout=20) as socket:
+        while state != "succeeded" or len(seen) < 20 * 6:
+            message = json.loads(socket.recv(timeout=30))
+            state = message.get("state", state)
+            now = datetime.datetime.now(datetime.UTC)
+            for event in message.get("events", []):
+                seen.append(event["id"])
+                delays.append((now - datetime.datetime.fromisoformat(event["at"])).total_seconds())
+    assert len(seen) == len(set(seen)) >= 20 * 6
+    assert sorted(delays[-15:])[7] < 1.0  # nudged: without, it would look once a second
 
 
 @pytest.mark.xdist_group("production")

@@ -197,6 +197,25 @@ def test_a_task_that_breaks_off_hands_on_what_it_had(monkeypatch):
     assert run.state == "succeeded"
 
 
+def test_what_goes_wrong_for_one_task_is_told_to_all_whose_slips_were_written_with_it(monkeypatch):
+    runs = [start(Thing("a")), start(Thing("b"))]
+    crews = []
+    for context in claim(due_items()):
+        crew = Crew()
+        crew.in_hand[context.step_id] = context
+        crews.append((crew, Slip(crew, [(context, executor.perform(context))], [])))
+    own = Desk()
+    monkeypatch.setattr(own, "write_reports", lambda slips: 1 / 0)
+    own._slips.put(crews[1][1])
+    with pytest.raises(ZeroDivisionError):
+        own.write(crews[0][1])
+    assert isinstance(crews[1][1].error, ZeroDivisionError)
+    assert [len(crew.in_hand) for crew, _ in crews] == [1, 1]
+    for crew, _ in crews:
+        crew.give_up()
+    assert [drive(run).state for run in runs] == ["succeeded", "succeeded"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_task_goes_on_with_cheap_steps_and_ends_when_its_time_is_up(monkeypatch):
     run = start(Thing("a"), Thing("b"), Thing("c"))
