@@ -23,7 +23,7 @@ NO_TESTS = 5  # pytest's exit status where nothing matched
 
 
 def run_pytest(arguments: list[str], env: dict[str, str]) -> tuple[int, Counter[str]]:
-    """Exit status and counts of one run. Two workers; tests marked with the same xdist_group share one."""
+    """Exit status and counts of one run. Two workers; the tests of a file share one, in their order."""
     with tempfile.NamedTemporaryFile("r", suffix=".json") as counts:
         command = [
             sys.executable,
@@ -32,7 +32,7 @@ def run_pytest(arguments: list[str], env: dict[str, str]) -> tuple[int, Counter[
             "-n",
             os.environ.get("TEST_WORKERS", "2"),
             "--dist",
-            "loadgroup",
+            "loadfile",
             "--durations=10",
         ]
         status = subprocess.run(

@@ -97,7 +97,6 @@ ARCHIVES = {
     55: lambda: archives.packed({"blueprint.yaml": archives.BAD_TYPE}),
     56: lambda: archives.packed({"blueprint.yaml": archives.FOREIGN_PLUGIN}),
 }
-pytestmark = [pytest.mark.xdist_group("manager")]
 
 
 class Replay:

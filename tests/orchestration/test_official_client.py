@@ -8,7 +8,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +18,6 @@ from tests.orchestration import archives
 from tests.orchestration.running import CAST, PASSWORD, Manager
 
 SCRIPT = Path(__file__).parent / "client_script.py"
-pytestmark = [pytest.mark.xdist_group("manager")]
 
 
 def run_client(manager, tmp_path: Path, username: str, secret: str, ca: str = "") -> dict:

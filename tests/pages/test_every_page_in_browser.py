@@ -8,7 +8,7 @@ from inventory.doubles import ManagerDouble
 from tests.pages.conftest import PHONE
 from tests.pages.test_in_browser import have_blueprint, sign_in, start_rollout
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("every page in a browser")]
+pytestmark = [pytest.mark.e2e]
 PAGES = (
     "/", "/environments/", "/environments/add/", "/environments/1/", "/environments/1/change/", "/sites/", "/services/", "/services/1/",
     "/services/add/", "/rollouts/", "/rollouts/1/", "/rollouts/new/", "/runs/", "/runs/1/", "/runs/2/", "/secrets/", "/tokens/", "/password/",

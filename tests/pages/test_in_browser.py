@@ -10,7 +10,7 @@ import pytest
 from inventory.doubles import ManagerDouble
 from tests import factories
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("pages in a browser")]
+pytestmark = [pytest.mark.e2e]
 
 
 @pytest.fixture(scope="module")
