@@ -1,6 +1,6 @@
 """List and filter 10,000 environments with 10 labels each through /api/v1, on SQLite and PostgreSQL.
 
-    python -m bench.filters [--environments 10000] [--repeat 20]
+python -m bench.filters [--environments 10000] [--repeat 20]
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def fill(count: int) -> str:
     secret = Secret.objects.create(tenant=tenant, name="token", ciphertext=b"", key_id="none")
     credential = Credential.objects.create(tenant=tenant, kind="token", token=secret)
     sites = Site.objects.bulk_create(Site(tenant=tenant, name=f"Site{number}") for number in range(40))
-    managers = SubManager.objects.bulk_create(SubManager(tenant=tenant, endpoint=f"m{number}.example") for number in range(count))
+    managers = SubManager.objects.bulk_create(
+        SubManager(tenant=tenant, endpoint=f"m{number}.example") for number in range(count)
+    )
     rows = Deployment.objects.bulk_create(
         (
             Deployment(
@@ -145,7 +147,9 @@ def report(name: str, found: dict[str, Any]) -> None:
     p95 = together[round(len(together) * 0.95) - 1]
     print(f"\n{name}: P95 of all {len(together)} requests {p95:.0f} ms (aim {AIM})")
     for title, row in found.items():
-        print(f"  {title:38} {row['found']:6} found  P50 {row['p50']:6.1f} ms  P95 {row['p95']:6.1f} ms  CPU of this process {row['cpu']:5.1f} ms")
+        print(
+            f"  {title:38} {row['found']:6} found  P50 {row['p50']:6.1f} ms  P95 {row['p95']:6.1f} ms  CPU of this process {row['cpu']:5.1f} ms"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -160,7 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
     from tests.services import postgres
     from tests.services.shared import Missing, open_session
 
-    print(f"{given.environments} environments with 10 labels each, pages of 50 through /api/v1, {given.repeat} times each query")
+    print(
+        f"{given.environments} environments with 10 labels each, pages of 50 through /api/v1, {given.repeat} times each query"
+    )
     with tempfile.TemporaryDirectory() as folder:
         report("SQLite", in_child(f"sqlite:///{folder}/bench.sqlite3", folder, given.environments, given.repeat))
     try:

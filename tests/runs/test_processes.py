@@ -200,7 +200,6 @@ def production(postgres_url, rabbitmq_url, spawn, tmp_path):
     return installation
 
 
-@pytest.mark.xdist_group("production")
 def test_a_worker_killed_in_a_run_of_fifty_leaves_no_trace_but_its_repeated_steps(production):
     production.start_worker("one"), production.start_worker("two")
     run_id = production.ask("start", 50, 0.3)
@@ -212,7 +211,6 @@ def test_a_worker_killed_in_a_run_of_fifty_leaves_no_trace_but_its_repeated_step
     assert seen["workers"] >= 1
 
 
-@pytest.mark.xdist_group("production")
 def test_a_worker_that_froze_and_wakes_up_late_leaves(production):
     production.start_worker("one"), production.start_worker("two")
     run_id = production.ask("start", 20, 0.3)
@@ -228,7 +226,6 @@ def test_a_worker_that_froze_and_wakes_up_late_leaves(production):
     assert seen["caught"] > 0
 
 
-@pytest.mark.xdist_group("production")
 def test_a_viewer_at_the_web_process_sees_at_once_what_workers_elsewhere_do(production):
     production.start_worker("one")
     token = production.ask("token")
@@ -247,7 +244,6 @@ def test_a_viewer_at_the_web_process_sees_at_once_what_workers_elsewhere_do(prod
     assert sorted(delays[-15:])[7] < 1.0  # nudged: without, it would look once a second
 
 
-@pytest.mark.xdist_group("production")
 def test_a_run_started_while_no_worker_runs_is_carried_out_once_one_does(production):
     run_id = production.ask("start", 3, 0.01)
     assert production.ask("look", run_id)["children"] == {"pending": 3}
