@@ -1,4 +1,5 @@
 """Settings of every shape of the product, read from the environment; nothing else in the code asks which shape it is."""
+
 import os
 import secrets
 import socket
@@ -137,7 +138,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
-LOGIN_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)  # wrong passwords a quarter of an hour, per user and address
+LOGIN_FAILURE_LIMIT = env.int(
+    "LOGIN_FAILURE_LIMIT", default=10
+)  # wrong passwords a quarter of an hour, per user and address
 
 # --- web -------------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
@@ -165,7 +168,9 @@ APPEND_SLASH = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty until collectstatic; WhiteNoise complains of a folder that is not there
+STATIC_ROOT.mkdir(
+    parents=True, exist_ok=True
+)  # empty until collectstatic; WhiteNoise complains of a folder that is not there
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -225,7 +230,9 @@ else:
     CELERY_BROKER_HEARTBEAT = 20  # a worker that hangs gives its messages back
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
-RUN_THREADS = env.int("RUN_THREADS", default=32)  # operations at once in one worker process; 0: in the thread of the task
+RUN_THREADS = env.int(
+    "RUN_THREADS", default=32
+)  # operations at once in one worker process; 0: in the thread of the task
 EXTRA_OPERATIONS = env.list("EXTRA_OPERATIONS", default=[])  # modules with operations beyond those of the apps
 RUN_HEARTBEAT_SECONDS = env.float("RUN_HEARTBEAT_SECONDS", default=5)
 RUN_DEAD_AFTER_SECONDS = env.float("RUN_DEAD_AFTER_SECONDS", default=15)
@@ -241,7 +248,9 @@ else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "runs.layers.MemoryLayer"}}
 
 # --- reaching remote managers ----------------------------------------------------------------------------------------
-ENDPOINT_NETWORKS = env.list("ENDPOINT_NETWORKS", default=[])  # networks allowed although the default policy refuses them
+ENDPOINT_NETWORKS = env.list(
+    "ENDPOINT_NETWORKS", default=[]
+)  # networks allowed although the default policy refuses them
 
 # --- running blueprints ----------------------------------------------------------------------------------------------
 BLUEPRINT_READER = "orchestration.reading.read_blueprint"  # who parses an archive for inventory.blueprints

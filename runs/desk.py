@@ -1,4 +1,5 @@
 """Writes what the tasks of a process report: one transaction at a time, each for all who wait, so a busy process has few of them."""
+
 from __future__ import annotations
 
 import logging
@@ -164,7 +165,9 @@ desk = Desk()
 def is_mine(step: Step, in_hand: dict[int, StepContext]) -> bool:
     """The fence: is the step still as it was when it was begun here?"""
     held = in_hand.get(step.pk)
-    return held is not None and step.state == StepState.RUNNING and step.attempt == held.attempt and step.worker == me.id
+    return (
+        held is not None and step.state == StepState.RUNNING and step.attempt == held.attempt and step.worker == me.id
+    )
 
 
 def contexts_of(book: Book) -> list[StepContext]:

@@ -1,4 +1,5 @@
 """Hands what is due to the workers, and what a dead worker had in hand to the living; at work in one process at a time."""
+
 from __future__ import annotations
 
 import logging
@@ -61,7 +62,9 @@ def sweep(send: Publish = publish, processes: int = 1) -> int:
         pk__in=[pk for _, pk, _, _, _ in due], state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now
     ).update(next_look_at=again)
     cheap = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key in REGISTRY and REGISTRY[key].is_batchable]
-    single = [(run, pk, attempt) for run, pk, attempt, key, _ in due if key not in REGISTRY or not REGISTRY[key].is_batchable]
+    single = [
+        (run, pk, attempt) for run, pk, attempt, key, _ in due if key not in REGISTRY or not REGISTRY[key].is_batchable
+    ]
     size = min(BATCH, max(10, math.ceil(len(cheap) / max(1, processes))))
     messages = [cheap[start : start + size] for start in range(0, len(cheap), size)] + [[item] for item in single]
     for number, message in enumerate(messages):

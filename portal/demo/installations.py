@@ -182,7 +182,7 @@ def remove_pages(folder: Path) -> None:
             page.parent.parent == Path("/tmp")
             and page.parent.name.startswith("hello-edge-")
             and not page.parent.is_symlink()
-        ):  # noqa: S108 - where the example service writes
+        ):
             shutil.rmtree(page.parent, ignore_errors=True)
 
 

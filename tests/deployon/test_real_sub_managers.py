@@ -39,11 +39,18 @@ class Pair:
 
     def there(self, path: str) -> dict:
         """GET at the sub-manager through v3.1."""
-        reply = requests.get(f"{self.remote.url}/api/v3.1/{path}", auth=("admin", PASSWORD), headers={"Tenant": "default_tenant"}, timeout=30)
+        reply = requests.get(
+            f"{self.remote.url}/api/v3.1/{path}",
+            auth=("admin", PASSWORD),
+            headers={"Tenant": "default_tenant"},
+            timeout=30,
+        )
         return reply.json()
 
     def installs(self) -> list[dict]:
-        return [row for row in self.there("executions?deployment_id=hello-edge")["items"] if row["workflow_id"] == "install"]
+        return [
+            row for row in self.there("executions?deployment_id=hello-edge")["items"] if row["workflow_id"] == "install"
+        ]
 
     def clean(self) -> None:
         """Remove what the service wrote to this host."""
@@ -78,12 +85,23 @@ def pair(spawn, tmp_path) -> Pair:
         folder.mkdir()
         process = PortalProcess(["up", "--port", "{port}"], data_dir=folder, env=QUICK)
         prepare = [*process.command[:2], "demo", "--prepare"]
-        subprocess.run(prepare, cwd=ROOT, env=process.env, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            prepare,
+            cwd=ROOT,
+            env=process.env,
+            input=f"{PASSWORD}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
         started.append(spawn(["up", "--port", "{port}"], env=QUICK, data_dir=folder, seconds=120))
     central, remote = started
     api = Api(central.url, mint_token(central.url, "admin", PASSWORD, "test"))
     where = {"endpoint": "127.0.0.1", "protocol": "http", "port": remote.port, "tenant": "default_tenant"}
-    made = api.post("environments/", {"name": "edge", **where, "credential": {"username": "admin", "password": PASSWORD}})
+    made = api.post(
+        "environments/", {"name": "edge", **where, "credential": {"username": "admin", "password": PASSWORD}}
+    )
     assert made["state"] == "ready", made["why"]
     with packed(EXAMPLES / "hello-edge") as archive:
         api.post("services/", data={"name": "hello-edge"}, files={"archive": ("hello-edge.tar.gz", archive)})
@@ -103,7 +121,9 @@ def test_a_sub_manager_killed_in_the_middle_of_an_install_finishes_it_when_it_is
     row = pair.api.get(pair.rollout(rollout)["targets"])["results"][0]
     assert row["state"] == "succeeded", row["why"]
     assert Path(row["capabilities"]["page"].removeprefix("file://")).is_file()
-    assert [each["status"] for each in pair.installs()] == ["terminated"], "one install, and it is the one that was begun"
+    assert [each["status"] for each in pair.installs()] == ["terminated"], (
+        "one install, and it is the one that was begun"
+    )
     assert pair.there("deployments?_size=10")["metadata"]["pagination"]["total"] == 1
     pair.clean()
 

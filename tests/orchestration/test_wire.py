@@ -63,7 +63,7 @@ def test_all_tenants_means_the_tenants_of_the_caller(call, acme, other, alice, c
         for row in call(user, "GET", "/deployments?_all_tenants=true&_include=id&_sort=id", tenant=tenant).json()[
             "items"
         ]
-    ]  # noqa: E731
+    ]
     assert ids(alice, "acme") == ["here", "nearby"]
     assert ids(charlie, "other") == ["there"]
 

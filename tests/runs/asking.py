@@ -1,8 +1,8 @@
 """What a test asks of the database of processes that it started.
 
-    python -m tests.runs.asking start 50 0.05 [file|slow|elsewhere [max_parallel]]    prints the id of a parent with 50 children
-    python -m tests.runs.asking look ID                                              prints {"state", "why", "children", ...}
-    python -m tests.runs.asking token                                                prints a token
+python -m tests.runs.asking start 50 0.05 [file|slow|elsewhere [max_parallel]]    prints the id of a parent with 50 children
+python -m tests.runs.asking look ID                                              prints {"state", "why", "children", ...}
+python -m tests.runs.asking token                                                prints a token
 """
 
 import json
@@ -22,7 +22,11 @@ def start(count, seconds, kind="file", max_parallel="0"):
     with transaction.atomic():
         parent = engine.start_parent(title="Crossing", tenant=tenant, started_by=None, max_parallel=int(max_parallel))
         children = [
-            ([first(f"a{n}", float(seconds)), Touch(f"b{n}", float(seconds) if kind != "elsewhere" else 0.0)], f"Child {n}", f"thing:{n}")
+            (
+                [first(f"a{n}", float(seconds)), Touch(f"b{n}", float(seconds) if kind != "elsewhere" else 0.0)],
+                f"Child {n}",
+                f"thing:{n}",
+            )
             for n in range(int(count))
         ]
         engine.add_children(parent, children)
@@ -44,7 +48,10 @@ def look(run_id):
         "steps": Counter(steps.values_list("state", flat=True)),
         "repeated": sorted(steps.filter(attempt__gt=1).values_list("args__name", flat=True)),
         "caught": events.filter(kind="step.pending", message__contains="caught in the middle").count(),
-        "ends": max(Counter(events.filter(kind__in=["step.succeeded", "step.skipped"]).values_list("step", flat=True)).values(), default=0),
+        "ends": max(
+            Counter(events.filter(kind__in=["step.succeeded", "step.skipped"]).values_list("step", flat=True)).values(),
+            default=0,
+        ),
         "workers": len(set(steps.exclude(worker=None).values_list("worker", flat=True))),
     }
 
@@ -55,7 +62,9 @@ def token():
     from accounts.actors import SYSTEM
     from accounts.models import SystemRole
 
-    user = services.create_user(by=SYSTEM, username="watcher", password="correct-horse-battery", role=SystemRole.SYS_ADMIN)
+    user = services.create_user(
+        by=SYSTEM, username="watcher", password="correct-horse-battery", role=SystemRole.SYS_ADMIN
+    )
     return tokens.mint_token(by=SYSTEM, user=user)[1]
 
 

@@ -1,6 +1,6 @@
 """What every operation must keep, whatever it does: called by the tests of the app that has it.
 
-    keeps_the_rules(PushBlueprint(target.pk), world=lambda: double.snapshot(), secrets=[password], caplog=caplog)
+keeps_the_rules(PushBlueprint(target.pk), world=lambda: double.snapshot(), secrets=[password], caplog=caplog)
 """
 
 import dataclasses
@@ -51,7 +51,9 @@ def keeps_the_rules(operation, *, world, secrets=(), caplog=None, seconds=30.0, 
     second = drive(start(operation, tenant=tenant), seconds)
     assert states(second) == ["skipped"], f"what is as wanted was not skipped: {states(second)} {second.why}"
     assert world() == wanted, "the second time changed something"
-    assert drive(start(operation, mode=Run.Mode.CHECK, tenant=tenant), seconds).state == "succeeded", "check does not see that it is as wanted"
+    assert drive(start(operation, mode=Run.Mode.CHECK, tenant=tenant), seconds).state == "succeeded", (
+        "check does not see that it is as wanted"
+    )
 
     texts = [text for run in (checked, first, second) for text in told(run)]
     if caplog is not None:

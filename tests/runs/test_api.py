@@ -104,7 +104,9 @@ def test_pause_resume_and_cancel_are_done_and_audited(api, acme):
     assert api.post(f"/api/v1/runs/{run.pk}/resume/").json()["state"] == "pending"
     assert api.post(f"/api/v1/runs/{run.pk}/cancel/").json()["state"] == "cancelled"
     assert sorted(AuditEntry.objects.filter(action__startswith="run.").values_list("action", flat=True)) == [
-        "run.cancel", "run.pause", "run.resume",
+        "run.cancel",
+        "run.pause",
+        "run.resume",
     ]
 
 

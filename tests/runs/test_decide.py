@@ -29,7 +29,9 @@ def test_the_next_stage_waits_for_all_lanes():
     assert decide(Run(), [step("waiting", lane=1, why="w"), step(stage=1)]).begin == []
 
 
-@pytest.mark.parametrize(("states", "expected"), [([], "succeeded"), (["failed"], "failed"), (["failed", "pending"], "failed")])
+@pytest.mark.parametrize(
+    ("states", "expected"), [([], "succeeded"), (["failed"], "failed"), (["failed", "pending"], "failed")]
+)
 def test_how_a_run_ends(states, expected):
     assert decide(Run(), [step(state, position=n) for n, state in enumerate(states)]).state == expected
 

@@ -22,7 +22,9 @@ from websockets.sync.client import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
-    "RUN_HEARTBEAT_SECONDS": "0.5", "RUN_DEAD_AFTER_SECONDS": "3", "DATABASE_IDLE_MILLISECONDS": "3000",
+    "RUN_HEARTBEAT_SECONDS": "0.5",
+    "RUN_DEAD_AFTER_SECONDS": "3",
+    "DATABASE_IDLE_MILLISECONDS": "3000",
     "EXTRA_OPERATIONS": "tests.runs.crossing",
 }
 WORKER = ["-m", "celery", "-A", "portal", "worker", "-P", "threads", "-c", "4", "--without-gossip", "--without-mingle"]
@@ -55,7 +57,7 @@ class Installation:
     def at_work(self):
         """The worker process that began something last."""
         logs = sorted(Path(self.env["WORLD"]).glob("*.log"), key=lambda log: log.stat().st_mtime)
-        return int(logs[-1].read_text().split()[-1])
+        return int([text for log in logs if (text := log.read_text())][-1].split()[-1])
 
     def wait_until_applied(self, count, seconds=30):
         until = time.monotonic() + seconds
@@ -77,7 +79,13 @@ def assert_clean(seen, applied, count):
 
 
 def test_an_installation_killed_in_the_middle_goes_on_where_it_stood(spawn, tmp_path):
-    env = {"DATA_DIR": str(tmp_path / "data"), "WORLD": str(tmp_path / "world"), **QUICK, "EMBEDDED_WORKERS": "4", "RUN_THREADS": "8"}
+    env = {
+        "DATA_DIR": str(tmp_path / "data"),
+        "WORLD": str(tmp_path / "world"),
+        **QUICK,
+        "EMBEDDED_WORKERS": "4",
+        "RUN_THREADS": "8",
+    }
     portal = spawn(["up", "--port", "{port}"], env=env, data_dir=tmp_path / "data")
     installation = Installation(env)
     run_id = installation.ask("start", 50, 0.15)
@@ -141,20 +149,28 @@ def test_the_first_start_prints_a_one_time_password_and_the_second_does_not(spaw
 def test_it_serves_tls_and_refuses_files_that_are_none(spawn, tmp_path):
     certificate, key = make_certificate(tmp_path)
     portal = spawn(
-        ["up", "--port", "{port}", "--tls-cert", str(certificate), "--tls-key", str(key)], env=QUICK, data_dir=tmp_path / "data", ready=None
+        ["up", "--port", "{port}", "--tls-cert", str(certificate), "--tls-key", str(key)],
+        env=QUICK,
+        data_dir=tmp_path / "data",
+        ready=None,
     )
     trusted = ssl.create_default_context(cafile=str(certificate))
     until = time.monotonic() + 30
     while True:
         try:
-            with urllib.request.urlopen(f"https://127.0.0.1:{portal.port}/healthz", context=trusted, timeout=5) as reply:
+            with urllib.request.urlopen(
+                f"https://127.0.0.1:{portal.port}/healthz", context=trusted, timeout=5
+            ) as reply:
                 assert json.load(reply) == {"status": "ok"}
                 break
         except urllib.error.URLError:
             assert time.monotonic() < until
             time.sleep(0.1)
     other = spawn(
-        ["up", "--port", "{port}", "--tls-cert", str(key), "--tls-key", str(key)], env=QUICK, data_dir=tmp_path / "other", ready=None
+        ["up", "--port", "{port}", "--tls-cert", str(key), "--tls-key", str(key)],
+        env=QUICK,
+        data_dir=tmp_path / "other",
+        ready=None,
     )
     assert other.wait(20) == 1
     assert "The TLS files cannot be used" in other.log()
@@ -186,14 +202,25 @@ def make_certificate(folder):
 @pytest.fixture
 def production(postgres_url, rabbitmq_url, spawn, tmp_path):
     """A web process and two workers, on PostgreSQL and RabbitMQ."""
-    shared = {"DATABASE_URL": postgres_url, "BROKER_URL": rabbitmq_url, "WORLD": str(tmp_path / "world"), "RUN_THREADS": "8"}
+    shared = {
+        "DATABASE_URL": postgres_url,
+        "BROKER_URL": rabbitmq_url,
+        "WORLD": str(tmp_path / "world"),
+        "RUN_THREADS": "8",
+    }
     env = {**shared, **QUICK, "DATA_DIR": str(tmp_path / "data")}
     web = spawn(["up", "--no-workers", "--port", "{port}"], env=env, data_dir=tmp_path / "data", name="web")
 
     def worker(name):
         own = {**env, "DATA_DIR": str(tmp_path / "data")}
         folder = tmp_path / name
-        return spawn([*WORKER, "-n", name], env={**own, "DJANGO_SETTINGS_MODULE": "portal.settings"}, data_dir=folder, ready=None, program=[sys.executable])
+        return spawn(
+            [*WORKER, "-n", name],
+            env={**own, "DJANGO_SETTINGS_MODULE": "portal.settings"},
+            data_dir=folder,
+            ready=None,
+            program=[sys.executable],
+        )
 
     installation = Installation(env)
     installation.web, installation.start_worker = web, worker
@@ -252,6 +279,12 @@ def test_a_run_started_while_no_worker_runs_is_carried_out_once_one_does(product
 
 
 def test_a_worker_of_its_own_is_refused_on_a_broker_in_memory(spawn, tmp_path):
-    worker = spawn(WORKER, env={**QUICK, "DJANGO_SETTINGS_MODULE": "portal.settings"}, data_dir=tmp_path / "data", ready=None, program=[sys.executable])
+    worker = spawn(
+        WORKER,
+        env={**QUICK, "DJANGO_SETTINGS_MODULE": "portal.settings"},
+        data_dir=tmp_path / "data",
+        ready=None,
+        program=[sys.executable],
+    )
     assert worker.wait(30) != 0
     assert "manage.py up` has its workers inside" in worker.log()

@@ -251,7 +251,9 @@ def test_messages_of_a_long_operation_can_be_read_while_it_works(workers):
 def test_two_hundred_targets_that_wait_elsewhere_wait_together(workers):
     """Scaled down: 200 targets that each need 6 s elsewhere, with four worker threads, end in under 12 s."""
     began = time.monotonic()
-    parent = start_family([[Remote(f"a{n}", 6, look=1.0), Thing(f"b{n}")] for n in range(200)], locks=[f"e:{n}" for n in range(200)])
+    parent = start_family(
+        [[Remote(f"a{n}", 6, look=1.0), Thing(f"b{n}")] for n in range(200)], locks=[f"e:{n}" for n in range(200)]
+    )
     workers.wait_for_end(parent, 60)
     seconds = time.monotonic() - began
     assert parent.state == "succeeded"
