@@ -58,12 +58,11 @@ def test_all_tenants_means_the_tenants_of_the_caller(call, acme, other, alice, c
     made.local(other, "there")
     factories.member(alice, factories.tenant("second"), "viewer")
     made.local(factories.tenant("second"), "nearby")
-    ids = lambda user, tenant: [
-        row["id"]
-        for row in call(user, "GET", "/deployments?_all_tenants=true&_include=id&_sort=id", tenant=tenant).json()[
-            "items"
-        ]
-    ]
+
+    def ids(user, tenant):
+        path = "/deployments?_all_tenants=true&_include=id&_sort=id"
+        return [row["id"] for row in call(user, "GET", path, tenant=tenant).json()["items"]]
+
     assert ids(alice, "acme") == ["here", "nearby"]
     assert ids(charlie, "other") == ["there"]
 
