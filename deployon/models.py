@@ -171,6 +171,7 @@ class Target(models.Model):
     why = models.CharField(max_length=512, blank=True)  # for those left alone
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="targets")  # of the latest attempt
     attempts = models.PositiveIntegerField(default=0)
+    has_place = models.BooleanField(default=False)  # while its run is active: counts towards SubManager.max_parallel
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rollout", "environment"], name="environment_once_per_rollout")]

@@ -18,7 +18,7 @@ from deployon.placing import create_targets, ensure_placements
 from deployon.verdicts import changes
 from inventory.models import Environment
 from runs import engine
-from runs.ledger import update_rows
+from runs.bulk import update_rows
 from runs.models import Run
 from runs.states import FINAL_RUN_STATES, RunState
 
@@ -190,7 +190,8 @@ def _begin(by: Actor, rollout: Rollout, targets: list[Target], names: dict[int, 
     for target, child in zip(targets, children, strict=True):
         target.run = child
         target.attempts += 1
-    update_rows(Target, targets, ["run", "attempts"])
+        target.has_place = False
+    update_rows(Target, targets, ["run", "attempts", "has_place"])
     rollout.run = parent
     rollout.save(update_fields=["run"])
     engine.advance(parent)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+from deployon.places import wait_for_place
 from deployon.sessions import is_outdated, session
 from deployon.work import Work
 from inventory import driver
@@ -71,6 +72,8 @@ class TargetStep(Operation):
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
         """Do `action` over a connection; blips become Later, everything else a failure with its kind as cause."""
+        if waits := wait_for_place(context, work):
+            return waits
         client: ManagerClient | None = None
         try:
             with session(work.environment) as client:
@@ -120,7 +123,7 @@ class TargetStep(Operation):
         self._tell_progress(context, work, look)
         looks = memory["looks"] = memory.get("looks", 0) + 1
         seconds = min(LONGEST_LOOK_SECONDS, FIRST_LOOK_SECONDS * LOOK_GROWTH ** min(looks - 1, 20))
-        return Later(seconds if look.seconds else 0.0, look.why, deadline=self.seconds + 60)
+        return Later(seconds if look.seconds else 0.0, look.why, deadline=self._deadline(context))
 
     def _tell_progress(self, context: Context, work: Work, look: driver.NotYet) -> None:
         memory, seen = context.memory, [look.finished, look.total, look.status]
@@ -150,7 +153,12 @@ class TargetStep(Operation):
         memory["looks"] = memory.get("looks", 0) + 1
         if count == 0:
             context.say(why, kind="warning")
-        return Later(BLIP_SECONDS[min(count, len(BLIP_SECONDS) - 1)], why, deadline=self.seconds + 60)
+        return Later(BLIP_SECONDS[min(count, len(BLIP_SECONDS) - 1)], why, deadline=self._deadline(context))
+
+    def _deadline(self, context: Context) -> float:
+        """Of the whole wait; the engine counts from the beginning of the step, which may have waited for a place first."""
+        seconds: float = self.seconds + 60 + context.memory.get("queued", 0.0)
+        return seconds
 
     def _fail(self, work: Work, error: ManagerError) -> Later:
         work.failed(error.message)
@@ -158,7 +166,10 @@ class TargetStep(Operation):
         raise OperationError(error.message, cause=cause) from None
 
     def cancel(self, context: Context) -> Later | None:
-        """Tell the sub-manager to end what it runs for us, follow that to its end, and report what it said."""
+        """Tell the sub-manager to end what it runs for us, follow that to its end, and report what it said.
+
+        It gives up by its own clock: a deadline of `Later` would count from the beginning of the step.
+        """
         memory = context.memory
         work = Work.of(self.target, context.run_id)
         since = memory.setdefault("cancel_since", time.time())
@@ -167,11 +178,7 @@ class TargetStep(Operation):
                 said = self._tell_cancel(context, work, client)
         except ManagerError as error:
             if error.is_transient and time.time() - since < CANCEL_GIVE_UP_SECONDS:
-                return Later(
-                    3.0,
-                    f"The sub-manager could not be told to cancel yet. {error.message}",
-                    deadline=CANCEL_GIVE_UP_SECONDS + 60,
-                )
+                return Later(3.0, f"The sub-manager could not be told to cancel yet. {error.message}")
             said = f"Cancelled here, but the sub-manager could not be told: {error.message}"
         if isinstance(said, Later):
             return said
@@ -199,11 +206,8 @@ class TargetStep(Operation):
                 return f"Cancelled. The execution has ended at the sub-manager: {row.status}."
         if time.time() - memory["cancel_since"] > CANCEL_GIVE_UP_SECONDS:
             return "Cancelled here, but the execution still runs at the sub-manager although it was told to end it. Look at it there."
-        return Later(
-            1.0,
-            f"The sub-manager was asked to {memory['cancel_asked'][0]}; waiting until it has ended there.",
-            deadline=CANCEL_GIVE_UP_SECONDS + 60,
-        )
+        asked_to = memory["cancel_asked"][0]
+        return Later(1.0, f"The sub-manager was asked to {asked_to}; waiting until it has ended there.")
 
     def _running_there(self, work: Work, client: ManagerClient) -> str:
         """The execution of this step that runs there, where its id was lost or never learnt."""

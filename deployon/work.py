@@ -25,7 +25,10 @@ KEPT_SECONDS = 120.0
 _KEPT: OrderedDict[tuple[int, int], tuple[float, Work]] = OrderedDict()
 _LOCK = threading.Lock()
 _PLANS: dict[int, tuple[float, ServiceVersion, dict[str, Any]]] = {}
-_TARGET = ("rollout", "run", "environment", "environment__deployment", "environment__deployment__wire_id")
+_TARGET = (
+    "rollout", "run", "environment", "environment__deployment", "environment__deployment__wire_id", "has_place",
+    "environment__sub_manager", "environment__sub_manager__max_parallel",
+)  # fmt: skip
 _PLACEMENT = (
     "pk", "state", "actual_digest", "actual_inputs_hash", "remote_blueprint", "remote_deployment", "remote_execution", "capabilities",
 )  # fmt: skip
@@ -50,6 +53,9 @@ class Work:
     version: ServiceVersion
     placement: Placement
     order: Order
+    sub_manager: int = 0
+    limit: int = 0  # targets at work at once there; 0: no limit
+    has_place: bool = False  # see deployon.places
     _news: dict[str, dict[str, Any]] = field(default_factory=dict)  # learnt and not written yet, by model
 
     @classmethod
@@ -61,12 +67,12 @@ class Work:
                 "This target is not there any more: its rollout was deleted. Start a new rollout.", cause="gone"
             )
         values = iter(found)
-        rollout, run, environment, above, wire_id = (next(values) for _ in _TARGET)
+        rollout, run, environment, above, wire_id, has_place, manager, limit = (next(values) for _ in _TARGET)
         placement = Placement(**{name: next(values) for name in _PLACEMENT})
         placement.deployment = Deployment(**{name: next(values) for name in _DEPLOYMENT})
         version, inputs = plan_of(rollout)
         order = order_for(version, inputs, wire_id, f"R-{run}")
-        return cls((target_id, run), environment, above, version, placement, order)
+        return cls((target_id, run), environment, above, version, placement, order, manager, limit, has_place)
 
     @classmethod
     def of(cls, target_id: int, run_id: int) -> Work:

@@ -1,6 +1,6 @@
 """Makes environments on a running double and starts a rollout, in the installation that the environment variables name.
 
-python -m tests.deployon.seed <port of the double> <targets> [max_parallel]      prints the rollout's id
+python -m tests.deployon.seed <port of the double> <targets> [max_parallel] [limit of the sub-manager]      prints the rollout's id
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import sys
 
 
-def main(port: int, count: int, max_parallel: int) -> int:
+def main(port: int, count: int, max_parallel: int, limit: int) -> int:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -17,6 +17,7 @@ def main(port: int, count: int, max_parallel: int) -> int:
     from django.db import transaction
 
     from accounts.models import Tenant
+    from inventory.models import SubManager
     from tests import factories
     from tests.deployon import factories as make
 
@@ -34,9 +35,11 @@ def main(port: int, count: int, max_parallel: int) -> int:
         alice = factories.alice()
         for number in range(count):
             make.environment(Remote(), tenant, f"edge{number:04d}", remote_tenant=f"t{number:04d}")
+        SubManager.objects.update(max_parallel=limit)
         version = make.version(tenant)
     return make.rollout(alice, version, max_parallel=max_parallel).pk
 
 
 if __name__ == "__main__":
-    print(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))
+    numbers = [int(text) for text in sys.argv[1:]]
+    print(main(*numbers, *[0] * (4 - len(numbers))))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Secret
 from deployon import reads, rollouts
 from deployon.models import Placement, Target
 from inventory.doubles import Script
 from inventory.models import Credential, Deployment, Label
+from runs.models import Step
 from runs.states import RunState
 from tests.deployon import factories as make
 from tests.factories import actor
@@ -167,3 +170,17 @@ def test_cancel_reaches_the_sub_manager_and_says_what_it_said(alice, acme, doubl
     said = [event.message for event in run.events.filter(kind="cancel")]
     assert any("cancelled" in message for message in said), said
     assert rollout.targets.get(environment=held).run.cause == "not-started"
+
+
+def test_an_install_that_has_run_for_long_is_cancelled_as_any_other(alice, acme, double, drive, drive_until) -> None:
+    make.environment(double, acme)
+    double.script.install, double.script.cancelling = 3600.0, 0.5
+    rollout = make.rollout(alice, make.version(acme))
+    drive_until(lambda: Placement.objects.get().remote_execution)
+    Step.objects.filter(state="waiting").update(started_at=timezone.now() - timedelta(minutes=30))
+
+    rollouts.cancel_rollout(by=actor(alice), rollout=rollout)
+
+    assert drive(rollout).run.state == RunState.CANCELLED, rollout.targets.get().run.why
+    assert Step.objects.get(operation="placement.ensure_installed").state == "cancelled"
+    assert "Cancelled" in Placement.objects.get().why
