@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from accounts import audit
 from accounts.actors import Actor
 from accounts.admin import AuditedAdmin, ReadOnlyAdmin
+from inventory import cluster_admin as cluster_admin  # registers the rows of clusters
 from inventory import deployments, exposing, labels, saved_filters, sites
 from inventory.connections import ConnectionFields, read_target
 from inventory.models import Archive, Credential, Deployment, Environment, Filter, Label, Probe, Site, SubManager

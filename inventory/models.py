@@ -8,6 +8,10 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Secret, Tenant, Visibility
+from inventory.cluster_models import Cluster as Cluster
+from inventory.cluster_models import ClusterNode as ClusterNode
+from inventory.cluster_models import ClusterSecret as ClusterSecret
+from inventory.cluster_models import HostKey as HostKey
 from inventory.querysets import (
     DeploymentQuerySet,
     EnvironmentQuerySet,

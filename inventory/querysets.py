@@ -16,7 +16,7 @@ from inventory.filters import LABEL, Rule
 from inventory.label_rules import ENVIRONMENT_TYPE, PARENT_KEY, TYPE_KEY
 
 if TYPE_CHECKING:
-    from inventory.models import Deployment, Environment, Filter, Label, Site, SubManager  # noqa: F401  (names of types)
+    from inventory.models import Cluster, Deployment, Environment, Filter, Label, Site, SubManager  # noqa: F401  (names of types)
 
 # Attribute of a rule -> path from a deployment. An empty blueprint name is none: an environment has no blueprint.
 COLUMNS = {
@@ -122,6 +122,21 @@ class SubManagerQuerySet(models.QuerySet["SubManager"]):
     def with_counts(self) -> Self:
         """Adds `environment_count`."""
         return self.annotate(environment_count=models.Count("environments"))
+
+
+class ClusterQuerySet(models.QuerySet["Cluster"]):
+    """Clusters; everybody with a role in their tenant sees them."""
+
+    def with_hosts(self) -> Self:
+        """With hosts and their keys, so that a layout asks for nothing more."""
+        return self.select_related("tenant", "site", "created_by").prefetch_related("nodes__host_keys")
+
+    def named(self, name: str, tenant: Tenant) -> Cluster:
+        """The cluster of that name; raises DoesNotExist."""
+        found = self.filter(tenant=tenant, name=name).first()
+        if found is None:
+            raise self.model.DoesNotExist(f"There is no cluster {name!r} here. Check the spelling.")
+        return found
 
 
 class DeploymentQuerySet(models.QuerySet["Deployment"]):

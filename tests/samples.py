@@ -51,6 +51,7 @@ def value_of(field: models.Field) -> Any:
         (models.JSONField, dict),
         (models.BinaryField, lambda: str(n).encode()),
         (models.EmailField, lambda: f"{n}@example.com"),
+        (models.GenericIPAddressField, lambda: f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"),
         (
             models.CharField,
             lambda: (

@@ -1,0 +1,18 @@
+"""Django's admin over certificates of clusters, to look at."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from accounts.admin import ReadOnlyAdmin
+from installs.models import Certificate
+
+
+@admin.register(Certificate)
+class CertificateAdmin(ReadOnlyAdmin):
+    """Certificates and signing requests; the keys are secrets."""
+
+    list_display = ["owner", "kind", "cluster", "state", "source", "not_after", "fingerprint"]
+    list_filter = ["kind", "state", "source", "cluster"]
+    list_select_related = ["cluster"]
+    search_fields = ["owner", "subject", "fingerprint"]
