@@ -5,8 +5,11 @@ from typing import Any
 
 from celery import Celery, signals
 
+from portal import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
+broker.register()
 app = Celery("deployon")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import ssl
 from pathlib import Path
 
 import environ
@@ -230,6 +231,9 @@ else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_BROKER_HEARTBEAT = 20  # a worker that hangs gives its messages back
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+if BROKER_URL.startswith("amqps"):
+    # The name is checked too, see portal.broker.
+    CELERY_BROKER_USE_SSL = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": env.str("BROKER_CA", default="") or None}
 
 RUN_THREADS = env.int(
     "RUN_THREADS", default=32

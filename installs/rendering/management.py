@@ -1,0 +1,188 @@
+"""Configuration of the management service on a manager host: settings, units, and nginx, which ends TLS on 443 and 53333."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from installs.rendering import patroni, rabbitmq
+from installs.rendering.pki_paths import MANAGER
+from installs.rendering.values import Facts, Passwords, RenderedFile
+from inventory.layout import Balancing, External, Host, Layout, Part
+
+HTTPS_PORT, INTERNAL_PORT, WEB_PORT = 443, 53333, 8000
+HOME, DATA_FOLDER, ENVIRONMENT = "/opt/deployon/current", "/var/lib/deployon", "/etc/deployon/env"
+USER = "deployon"
+EXTERNAL_DATABASE_CA, EXTERNAL_QUEUE_CA = f"{MANAGER.path}/database-ca.crt", f"{MANAGER.path}/queue-ca.crt"
+
+
+def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> list[RenderedFile]:
+    found = [
+        RenderedFile(ENVIRONMENT, environment(layout, host, passwords), "root", USER, 0o640),
+        RenderedFile("/etc/systemd/system/deployon-web.service", _unit("web", _WEB, "20")),
+        RenderedFile("/etc/systemd/system/deployon-worker@.service", _unit("worker %i", _WORKER, "90")),
+        RenderedFile("/etc/nginx/nginx.conf", nginx(layout, host)),
+    ]
+    for external, path in (
+        (layout.external_database, EXTERNAL_DATABASE_CA),
+        (layout.external_queue, EXTERNAL_QUEUE_CA),
+    ):
+        if external is not None and external.ca_bundle:
+            found.append(RenderedFile(path, external.ca_bundle, "root", USER, 0o640))
+    return found
+
+
+def public_url(layout: Layout) -> str:
+    """Where users open the cluster."""
+    return f"https://{_in_url(layout.entrance or layout.having(Part.MANAGER)[0].reach_address)}"
+
+
+def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
+    """The settings of the service, as docs/production.md tells them."""
+    names = [layout.entrance, *(address for each in layout.having(Part.MANAGER) for address in _known_as(each))]
+    settings = {
+        "DEPLOYON_MODE": "member",
+        "NODE_NAME": host.name,
+        "PUBLIC_URL": public_url(layout),
+        "ALLOWED_HOSTS": ",".join(
+            dict.fromkeys([_in_url(name) for name in names if name] + ["127.0.0.1", "localhost"])
+        ),
+        "TRUST_PROXY_HEADER": "true",
+        "SSL_REDIRECT": "false",  # nothing listens on 80; nginx speaks TLS alone
+        "DATABASE_URL": _database_url(layout, passwords),
+        "BROKER_URL": _broker_url(layout, passwords),
+        "BROKER_CA": _broker_ca(layout),
+        "SECRET_KEY": passwords.secret_key,
+        "VAULT_KEYS": passwords.vault_key,
+        "DATA_DIR": DATA_FOLDER,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _known_as(host: Host) -> list[str]:
+    return [host.name, *host.addresses.values()]
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _database_url(layout: Layout, passwords: Passwords) -> str:
+    """All database hosts: the driver takes the one that can be written to, so nothing stands between service and leader."""
+    external = layout.external_database
+    if external is not None:
+        user, hosts, port, ca = (
+            f"{patroni.ROLE}{external.user_suffix}",
+            external.addresses,
+            external.port,
+            _ca_of(external, EXTERNAL_DATABASE_CA),
+        )
+    else:
+        user, port, ca = patroni.ROLE, patroni.POSTGRESQL_PORT, MANAGER.ca
+        hosts = tuple(host.private_address for host in layout.having(Part.DATABASE))
+    # A leader that vanishes sends no goodbye: the keepalives find out within 11 s.
+    query = (
+        f"sslmode=verify-full&sslrootcert={ca}&target_session_attrs=read-write&connect_timeout=3"
+        "&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&tcp_user_timeout=11000"
+    )
+    return f"postgres://{quote(user, safe='')}:{quote(passwords.database, safe='')}@{','.join(hosts)}:{port}/{patroni.DATABASE_NAME}?{query}"
+
+
+def _broker_url(layout: Layout, passwords: Passwords) -> str:
+    """All brokers, each host beginning with another one; the next is taken where one does not answer."""
+    external = layout.external_queue
+    if external is not None:
+        user, hosts, port = f"{rabbitmq.USER}{external.user_suffix}", external.addresses, external.port
+    else:
+        user, port = rabbitmq.USER, rabbitmq.AMQPS_PORT
+        hosts = tuple(host.private_address for host in layout.having(Part.QUEUE))
+    who = f"{quote(user, safe='')}:{quote(passwords.queue, safe='')}"
+    return ";".join(f"amqps://{who}@{_in_url(address)}:{port}/{rabbitmq.VIRTUAL_HOST}" for address in hosts)
+
+
+def _broker_ca(layout: Layout) -> str:
+    return MANAGER.ca if layout.external_queue is None else _ca_of(layout.external_queue, EXTERNAL_QUEUE_CA)
+
+
+def _ca_of(external: External, path: str) -> str:
+    return path if external.ca_bundle else "/etc/ssl/certs/ca-certificates.crt"
+
+
+_WEB = f"{HOME}/.venv/bin/python manage.py up --no-workers --host 127.0.0.1 --port {WEB_PORT}"
+_WORKER = f"{HOME}/.venv/bin/celery -A portal worker -P threads -c 4 -n %i@%%h -l WARNING"
+
+
+def _unit(what: str, command: str, stop_seconds: str) -> str:
+    return f"""\
+[Unit]
+Description=DeployOn, {what}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+User={USER}
+EnvironmentFile={ENVIRONMENT}
+WorkingDirectory={HOME}
+ExecStart={command}
+KillMode=mixed
+TimeoutStopSec={stop_seconds}
+Restart=always
+RestartSec=3
+UMask=0077
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+ReadWritePaths={DATA_FOLDER}
+PrivateTmp=yes
+LimitNOFILE=65536
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def nginx(layout: Layout, host: Host) -> str:
+    """TLS with the host's certificate on both ports; addresses of users come from the balancers, and from nobody else."""
+    trusted = [each.private_address for each in layout.having(Part.BALANCER)]
+    real = "".join(f"  set_real_ip_from {address};\n" for address in trusted)
+    real += "  real_ip_header X-Forwarded-For;\n" if trusted else ""
+    if layout.balancing is Balancing.THEIRS:
+        real = "  # Addresses of users: `set_real_ip_from` the operator's balancer, if it sends X-Forwarded-For.\n"
+    return f"""\
+user www-data;
+worker_processes auto;
+worker_rlimit_nofile 16384;
+pid /run/nginx.pid;
+error_log /var/log/nginx/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  include /etc/nginx/mime.types;
+  default_type application/octet-stream;
+  access_log /var/log/nginx/access.log;
+  server_tokens off;
+  sendfile on;
+  client_max_body_size 64m;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache shared:tls:5m;
+  ssl_certificate {MANAGER.certificate};
+  ssl_certificate_key {MANAGER.key};
+{real}  upstream deployon {{ server 127.0.0.1:{WEB_PORT}; keepalive 32; }}
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  server {{
+    listen {HTTPS_PORT} ssl;
+    listen {INTERNAL_PORT} ssl;
+    server_name _;
+    location / {{
+      proxy_pass http://deployon;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto https;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_connect_timeout 4s;
+      proxy_read_timeout 330s;
+      proxy_send_timeout 330s;
+    }}
+  }}
+}}
+"""

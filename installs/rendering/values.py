@@ -1,0 +1,94 @@
+"""What configuration is rendered from beside the layout: releases of Debian, passwords of the cluster, facts of a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Release:
+    """What differs between the Debian releases that hosts may run."""
+
+    codename: str
+    debian: str  # VERSION_ID of os-release
+    postgresql: str
+    python: str
+
+    @property
+    def postgresql_bin(self) -> str:
+        return f"/usr/lib/postgresql/{self.postgresql}/bin"
+
+    @property
+    def postgresql_data(self) -> str:
+        """Not `main`: that is where the package puts a cluster of its own."""
+        return f"/var/lib/postgresql/{self.postgresql}/patroni"
+
+
+RELEASES = {
+    "trixie": Release("trixie", "13", "17", "3.13"),
+    "bookworm": Release("bookworm", "12", "15", "3.11"),
+}
+
+
+@dataclass(frozen=True)
+class Failover:
+    """A preset of Patroni, all in seconds, and its price."""
+
+    ttl: int
+    loop_wait: int
+    retry_timeout: int
+    price: str
+
+
+FAILOVERS = {
+    "fast": Failover(
+        20, 5, 5, "Writes go on 15 to 25 s after the leader is lost; a network that stalls for 10 s costs a failover."
+    ),
+    "calm": Failover(
+        30,
+        10,
+        10,
+        "Stalls of up to 20 s are borne without a failover; writes go on 30 to 40 s after the leader is lost.",
+    ),
+}
+STRICT_PRICE = (
+    "No acknowledged write is ever lost, not even when two hosts fail one after the other; but with a single database "
+    "host left nothing can be written until another is back."
+)
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """What a cluster keeps secret, opened for the moment of rendering."""
+
+    postgres: str = field(repr=False)  # superuser
+    replicator: str = field(repr=False)
+    rewinder: str = field(repr=False)
+    database: str = field(repr=False)  # role deployon, of the management service
+    queue: str = field(repr=False)  # user deployon of RabbitMQ
+    erlang_cookie: str = field(repr=False)
+    etcd_token: str = field(repr=False)
+    monitoring: str = field(repr=False)
+    monitoring_hash: str = field(repr=False)  # bcrypt of it
+    virtual_address: str = field(repr=False)  # of the two balancers, for keepalived: 8 characters count
+    secret_key: str = field(repr=False)
+    vault_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rendering needs to know of a host itself."""
+
+    memory_mb: int
+    cpus: int
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """One file of a host; `mode` is a number such as 0o640."""
+
+    path: str
+    content: str = field(repr=False)
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644

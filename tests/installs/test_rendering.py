@@ -1,0 +1,225 @@
+"""Configuration of hosts: golden files, and rules that hold for every layout."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from installs.rendering import etcd, haproxy, hosts, management, monitoring, monitoring_rules, patroni, rabbitmq
+from installs.rendering.values import FAILOVERS, Facts, Passwords, RenderedFile
+from inventory.layout import Balancing, External, Host, Layout, Part
+
+GOLDEN = Path(__file__).parent / "golden"
+PASSWORDS = Passwords(**{name: f"secret-{name}" for name in Passwords.__dataclass_fields__})
+FACTS = Facts(memory_mb=8192, cpus=4)
+
+
+def host(name: str, number: int, *parts: Part) -> Host:
+    return Host(name, f"10.77.0.{number}", parts=frozenset(parts))
+
+
+DISTRIBUTED = Layout(
+    "prod",
+    (
+        *(host(f"db{n}", 10 + n, Part.DATABASE, Part.ETCD) for n in (1, 2, 3)),
+        *(host(f"mq{n}", 13 + n, Part.QUEUE) for n in (1, 2, 3)),
+        *(host(f"mgr{n}", 16 + n, Part.MANAGER) for n in (1, 2, 3)),
+        host("lb1", 20, Part.BALANCER),
+    ),
+    entrance="10.77.0.20",
+)
+COMPACT = Layout(
+    "small",
+    tuple(host(f"c{n}", n, Part.DATABASE, Part.ETCD, Part.QUEUE, Part.MANAGER) for n in (1, 2, 3)),
+    balancing=Balancing.THEIRS,
+    entrance="deployon.example.com",
+    failover="calm",
+)
+SINGLE = Layout(
+    "one",
+    (host("all", 5, Part.DATABASE, Part.ETCD, Part.QUEUE, Part.MANAGER),),
+    balancing=Balancing.NONE,
+    release="bookworm",
+)
+TWO_BALANCERS = Layout(
+    "twin",
+    (*DISTRIBUTED.hosts, host("lb2", 21, Part.BALANCER)),
+    entrance="10.77.0.30",
+)
+EXTERNAL = Layout(
+    "byo",
+    (host("mgr1", 17, Part.MANAGER), host("mgr2", 18, Part.MANAGER), host("lb1", 20, Part.BALANCER)),
+    entrance="10.77.0.20",
+    external_database=External(("db.example.com",), 5432, ca_bundle="CA of the database\n", user_suffix="@azure"),
+    external_queue=External(("mq.example.com",), 5671, ca_bundle="CA of the queue\n", management_port=15671),
+)
+LAYOUTS = {layout.name: layout for layout in (DISTRIBUTED, COMPACT, SINGLE, TWO_BALANCERS, EXTERNAL)}
+
+
+def rendered(layout: Layout, each: Host) -> list[RenderedFile]:
+    files = monitoring.files(layout, each, PASSWORDS)
+    if each.has(Part.ETCD):
+        files += etcd.files(layout, each, PASSWORDS)
+    if each.has(Part.DATABASE):
+        files += patroni.files(layout, each, PASSWORDS, FACTS)
+    if each.has(Part.QUEUE):
+        files += rabbitmq.files(layout, each, PASSWORDS, FACTS)
+    if each.has(Part.MANAGER):
+        files += management.files(layout, each, PASSWORDS, FACTS)
+    if each.has(Part.BALANCER):
+        files += haproxy.files(layout, each, PASSWORDS)
+    return files
+
+
+EVERY_HOST = [
+    pytest.param(layout, each, id=f"{layout.name}-{each.name}") for layout in LAYOUTS.values() for each in layout.hosts
+]
+
+
+def settings_of(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def file(layout: Layout, each: Host, path: str) -> str:
+    return next(found.content for found in rendered(layout, each) if found.path == path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("prod", "db1"),
+        ("prod", "mq1"),
+        ("prod", "mgr1"),
+        ("prod", "lb1"),
+        ("small", "c1"),
+        ("one", "all"),
+        ("twin", "lb2"),
+        ("byo", "mgr1"),
+    ],
+)
+def test_the_files_of_a_host_are_as_agreed(layout, name):
+    """UPDATE_GOLDEN=1 writes them anew; look at the difference before you commit it."""
+    found = LAYOUTS[layout]
+    text = "".join(
+        f"===== {each.path} {each.owner}:{each.group} {each.mode:04o}\n{each.content}"
+        for each in rendered(found, found.host(name))
+    )
+    golden = GOLDEN / f"{layout}-{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize(("layout", "each"), EVERY_HOST)
+def test_a_file_with_a_secret_is_closed_to_others(layout, each):
+    for found in rendered(layout, each):
+        if "secret-" in found.content:
+            assert found.mode & 0o007 == 0, found.path
+
+
+@pytest.mark.parametrize(("layout", "each"), EVERY_HOST)
+def test_no_path_is_rendered_twice_on_a_host(layout, each):
+    paths = [found.path for found in rendered(layout, each)]
+    assert len(paths) == len(set(paths))
+
+
+@pytest.mark.parametrize(("layout", "each"), EVERY_HOST)
+def test_what_speaks_without_tls_listens_on_loopback_only(layout, each):
+    """Of the exporters, the metrics of etcd, RabbitMQ and HAProxy, and the web process behind nginx."""
+    for found in rendered(layout, each):
+        for line in found.content.splitlines():
+            if match := re.search(r"--web\.listen-address=(\S+?)[\s\"]", line):
+                is_prometheus = found.path == "/etc/default/prometheus"
+                assert is_prometheus or match[1].startswith("127.0.0.1:"), line
+            if "METRICS_URLS" in line:
+                assert "http://127.0.0.1:" in line
+            if "http://" in line and "proxy_pass" not in line and "METRICS_URLS" not in line:
+                raise AssertionError(f"{found.path}: {line}")
+        if found.path == haproxy.PATH:
+            assert not re.search(r"bind \S*:80\b", found.content)
+        if found.path == "/etc/nginx/nginx.conf":
+            assert re.findall(r"listen (.*);", found.content) == ["443 ssl", "53333 ssl"]
+        if found.path == "/etc/rabbitmq/rabbitmq.conf":
+            assert "listeners.tcp = none" in found.content and "prometheus.tcp.ip = 127.0.0.1" in found.content
+
+
+def test_what_must_be_equal_on_all_hosts_is():
+    """As the vendor's sheet lists it, but here there is one model from which all of it comes."""
+    databases, queues, managers = (DISTRIBUTED.having(part) for part in (Part.DATABASE, Part.QUEUE, Part.MANAGER))
+    tokens = {
+        settings_of(file(DISTRIBUTED, each, "/etc/default/etcd"))["ETCD_INITIAL_CLUSTER_TOKEN"] for each in databases
+    }
+    clusters = {settings_of(file(DISTRIBUTED, each, "/etc/default/etcd"))["ETCD_INITIAL_CLUSTER"] for each in databases}
+    assert len(tokens) == len(clusters) == 1
+    configurations = [yaml.safe_load(file(DISTRIBUTED, each, patroni.PATH)) for each in databases]
+    for key in ("scope", "namespace", "etcd3", "bootstrap"):
+        assert all(each[key] == configurations[0][key] for each in configurations)
+    assert all(each["postgresql"]["pg_hba"] == configurations[0]["postgresql"]["pg_hba"] for each in configurations)
+    assert len({file(DISTRIBUTED, each, rabbitmq.COOKIE) for each in queues}) == 1
+    assert len({file(DISTRIBUTED, each, "/etc/rabbitmq/rabbitmq.conf") for each in queues}) == 1
+    for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "BROKER_URL", "PUBLIC_URL"):
+        assert len({settings_of(file(DISTRIBUTED, each, management.ENVIRONMENT))[key] for each in managers}) == 1
+
+
+def test_the_service_knows_every_database_host_and_takes_the_one_that_can_be_written_to():
+    url = settings_of(file(DISTRIBUTED, DISTRIBUTED.host("mgr2"), management.ENVIRONMENT))["DATABASE_URL"]
+    assert "@10.77.0.11,10.77.0.12,10.77.0.13:5432/" in url
+    assert "target_session_attrs=read-write" in url and "sslmode=verify-full" in url
+
+
+def test_services_of_others_are_reached_by_their_own_authority_and_user_names():
+    settings = settings_of(file(EXTERNAL, EXTERNAL.host("mgr1"), management.ENVIRONMENT))
+    assert settings["DATABASE_URL"].startswith("postgres://deployon%40azure:secret-database@db.example.com:5432/")
+    assert f"sslrootcert={management.EXTERNAL_DATABASE_CA}" in settings["DATABASE_URL"]
+    assert settings["BROKER_CA"] == management.EXTERNAL_QUEUE_CA
+    assert "listen postgresql" not in file(EXTERNAL, EXTERNAL.host("lb1"), haproxy.PATH)
+
+
+@pytest.mark.parametrize("preset", FAILOVERS)
+def test_a_preset_of_patroni_obeys_its_own_rule(preset):
+    """Patroni: ttl must not be less than loop_wait and two retry time-outs."""
+    found = FAILOVERS[preset]
+    assert found.ttl >= found.loop_wait + 2 * found.retry_timeout
+    assert found.price
+
+
+def test_a_single_database_host_does_not_wait_for_a_second_one():
+    shared = patroni.dynamic(SINGLE, FACTS)
+    assert shared["synchronous_mode"] is False and shared["synchronous_mode_strict"] is False
+
+
+def test_every_unit_that_is_watched_is_one_that_runs_there():
+    arguments = file(COMPACT, COMPACT.host("c1"), "/etc/default/prometheus-node-exporter")
+    for unit in ("etcd", "patroni", "rabbitmq-server", "deployon-web", "nginx", "prometheus"):
+        assert unit in arguments
+    assert "haproxy" not in arguments
+
+
+def test_managers_gather_what_every_other_host_has():
+    jobs = monitoring.configuration(DISTRIBUTED, DISTRIBUTED.host("mgr1"))["scrape_configs"]
+    federation = next(job for job in jobs if job["job_name"] == "federation")
+    assert len(federation["static_configs"][0]["targets"]) == 9
+    assert federation["scheme"] == "https" and "password" not in federation["basic_auth"]
+
+
+def test_no_rule_loses_a_host_that_is_not_well():
+    """A rule that compares vanishes where it is false, so that ill looks like unknown."""
+    for rule in monitoring_rules.rules()["groups"][0]["rules"]:
+        assert not re.search(r"[=<>]=|[<>]", re.sub(r"\{[^}]*\}", "", rule["expr"])), rule["record"]
+
+
+def test_the_hosts_file_names_all_hosts_and_keeps_what_others_wrote():
+    before = "127.0.0.1 localhost\n127.0.1.1 db1\n10.0.0.9 printer\n"
+    after = hosts.hosts_file(before, DISTRIBUTED, DISTRIBUTED.host("db1"))
+    assert "127.0.1.1" not in after and "10.0.0.9 printer" in after and "10.77.0.20 lb1" in after
+    assert hosts.hosts_file(after, DISTRIBUTED, DISTRIBUTED.host("db1")) == after
+
+
+def test_a_host_that_is_gone_leaves_the_hosts_file():
+    after = hosts.hosts_file("127.0.0.1 localhost\n", TWO_BALANCERS, TWO_BALANCERS.host("db1"))
+    assert "lb2" in after
+    assert "lb2" not in hosts.hosts_file(after, DISTRIBUTED, DISTRIBUTED.host("db1"))
