@@ -1,31 +1,35 @@
-"""What an operation holds while it looks or acts: its memory, its messages, its secrets; the ledger writes what it said."""
+"""What an operation holds while it looks or acts: memory, messages, secrets, rows to store; the desk writes what it said."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils import timezone
 
 from runs.events import NewEvent
 from runs.models import Run, Step
+from runs.operations import Writer
 
+Item = TypeVar("Item")
 FLAG_SECONDS = 0.5  # how old the answer of is_cancelled may be
 
 
 class StepContext:
     """Implements runs.operations.Context for one begun step; used by one thread, emptied by another."""
 
-    def __init__(self, step: Step, *, mode: str, top_id: int, is_cancel_requested: bool) -> None:
-        self.run_id = step.run_id
+    def __init__(self, step: Step, run: Run) -> None:
+        self.run_id = run.pk
+        self.run_attempt = run.attempt
         self.step_id = step.pk
         self.attempt = step.attempt
         self.memory: dict[str, Any] = dict(step.memory)
         self.step = step
-        self.mode = mode
-        self.top_id = top_id
-        self._is_cancelled = is_cancel_requested
+        self.mode = run.mode
+        self.top_id = run.top_id
+        self.written: list[tuple[Writer[Any], Any]] = []
+        self._is_cancelled = run.is_cancel_requested
         self._asked_at = time.monotonic()
         self._hidden: set[str] = set()
         self._said: list[NewEvent] = []
@@ -44,6 +48,9 @@ class StepContext:
         with self._lock:
             said, self._said = self._said, []
         return said
+
+    def write(self, writer: Writer[Item], item: Item) -> None:
+        self.written.append((writer, item))
 
     def hide(self, value: str) -> str:
         if value:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from runs import parents
+from runs import executor, parents, written
 from runs.context import StepContext
 from runs.events import NewEvent
 from runs.executor import Outcome
@@ -114,7 +114,7 @@ class Desk:
             return slips
 
     def write_reports(self, slips: list[Slip]) -> list[Run]:
-        """In one transaction: how steps ended, what was said, and the beginning of what follows. The runs that ended."""
+        """In one transaction: how steps ended, their rows, what was said, and the beginning of what follows. The runs that ended."""
         reports = {context.step_id: (context, outcome) for slip in slips for context, outcome in slip.reports}
         said = [event for slip in slips for event in slip.said]
         crew_of = {context.run_id: slip.crew for slip in slips for context, _ in slip.reports}
@@ -124,14 +124,17 @@ class Desk:
             slip.begun = []
         run_ids = {context.run_id for context, _ in reports.values()} | {event.run_id for event in said}
         with opened(run_ids, lambda step: crew_of[step.run_id].adopt(step)) as book:
-            mine = {step.pk for steps in book.steps.values() for step in steps if is_mine(step, in_hand)}
+            mine = {step.pk: step for steps in book.steps.values() for step in steps if is_mine(step, in_hand)}
             book.events += [event for event in said if event.step_id in mine]
-            for context, outcome in reports.values():
-                step = book.find(context.run_id, context.step_id)
-                if step is None or step.pk not in mine:
-                    logger.warning("Step %s was handed on meanwhile; what came of it here is dropped", context.step_id)
-                    continue
-                record(book, step, outcome)
+            for step_id, (context, _) in list(reports.items()):
+                if step_id not in mine or mine[step_id].attempt != context.attempt:
+                    logger.warning("Step %s was handed on meanwhile; what came of it here is dropped", step_id)
+                    del reports[step_id]
+            faults = written.store([context for context, _ in reports.values()])
+            for step_id, (context, outcome) in reports.items():
+                if fault := faults.get(step_id):
+                    outcome = executor.not_stored(outcome, fault, context)
+                record(book, mine[step_id], outcome)
             for run_id in crew_of.keys() & book.runs.keys():
                 book.settle(book.runs[run_id])
         self.share_out(slips, contexts_of(book), crew_of)
@@ -172,15 +175,7 @@ def is_mine(step: Step, in_hand: dict[int, StepContext]) -> bool:
 
 def contexts_of(book: Book) -> list[StepContext]:
     """What the operations of the steps begun in this book will hold."""
-    return [
-        StepContext(
-            step,
-            mode=book.runs[step.run_id].mode,
-            top_id=book.runs[step.run_id].top_id,
-            is_cancel_requested=book.runs[step.run_id].is_cancel_requested,
-        )
-        for step in book.begun
-    ]
+    return [StepContext(step, book.runs[step.run_id]) for step in book.begun]
 
 
 def claim(items: Sequence[Item]) -> list[StepContext]:

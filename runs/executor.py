@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
@@ -12,7 +13,7 @@ from django.utils import timezone
 from runs.context import StepContext
 from runs.decide import is_look
 from runs.models import Run
-from runs.operations import Cancelled, Later, Operation, OperationError, rebuild
+from runs.operations import REGISTRY, Cancelled, Later, Operation, OperationError, rebuild
 from runs.states import StepState
 
 logger = logging.getLogger(__name__)
@@ -65,10 +66,31 @@ def _guarded(context: StepContext) -> Outcome:
 def _broken(error: Exception, context: StepContext) -> Outcome:
     """A fault of the program; its trace goes to the log, masked, and the step names it."""
     logger.error(
-        "Step %s (%s) broke:\n%s", context.step_id, context.step.operation, context.mask(traceback.format_exc())
+        "Step %s (%s) broke:\n%s",
+        context.step_id,
+        context.step.operation,
+        context.mask("".join(traceback.format_exception(error))),
     )
     why = f"{type(error).__name__}: {error}. This is a fault of the program: the log of the worker has its trace."
     return Outcome(StepState.FAILED, why, "broken")
+
+
+def not_stored(outcome: Outcome, error: Exception, context: StepContext) -> Outcome:
+    """What came of the look cannot be stored, so it did not come about as far as anybody can see."""
+    fault = _broken(error, context)
+    return dataclasses.replace(outcome, state=fault.state, why=context.mask(fault.why), cause=fault.cause, later=None)
+
+
+def prepare(contexts: Iterable[StepContext]) -> None:
+    """Let each kind of operation read in bulk for its steps that begin together. What fails here, each step meets again alone."""
+    begun: dict[str, list[StepContext]] = {}
+    for context in contexts:
+        begun.setdefault(context.step.operation, []).append(context)
+    for key, steps in begun.items():
+        try:
+            REGISTRY[key].prepare([(rebuild(key, context.step.args), context) for context in steps])
+        except Exception as error:
+            logger.warning("%s could not be prepared for %d steps: %s", key, len(steps), type(error).__name__)
 
 
 def _bring_about(operation: Operation, context: StepContext) -> Outcome:

@@ -5,17 +5,17 @@ It is `move` for many rows: every change is of a row that is locked and was read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import Model
+from django.db import transaction
 from django.utils import timezone
 
 from runs.alarm import expect
+from runs.bulk import update_rows
 from runs.decide import Decision, decide
 from runs.events import NewEvent, insert_events
 from runs.models import Run, Step
@@ -213,33 +213,3 @@ def opened(run_ids: Collection[int], adopt: Adopt = nobody, *, skip_locked: bool
         book = Book(run_ids, adopt, skip_locked)
         yield book
         book.close()
-
-
-PLAIN = (str, int, bool, type(None))  # as every database takes them, without a field's conversion
-
-
-def prepared(rows: Iterable[Model], fields: Collection[Any]) -> list[list[Any]]:
-    """Values of some fields of rows as the database wants them."""
-    found = []
-    for row in rows:
-        values = [getattr(row, field.attname) for field in fields]
-        found.append(
-            [
-                value if type(value) in PLAIN else field.get_db_prep_save(value, connection)
-                for field, value in zip(fields, values, strict=True)
-            ]
-        )
-    return found
-
-
-def update_rows(model: type[Model], rows: Collection[Model], names: Collection[str]) -> None:
-    """Write some fields of many rows with one prepared statement; `bulk_update` takes ten times as long."""
-    if not rows:
-        return
-    quote = connection.ops.quote_name
-    fields: list[Any] = [model._meta.get_field(name) for name in names]
-    places = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    values = [[*of_row, row.pk] for of_row, row in zip(prepared(rows, fields), rows, strict=True)]
-    with connection.cursor() as cursor:
-        # Names come from the model, values are bound.
-        cursor.executemany(f"UPDATE {quote(model._meta.db_table)} SET {places} WHERE id = %s", values)  # noqa: S608

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+
+Item = TypeVar("Item")
+# Stores what many steps handed in, with few statements: called in the engine's transaction, so it commits with their states.
+Writer: TypeAlias = Callable[[Sequence[Item]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +35,14 @@ class Context(Protocol):
     run_id: int
     step_id: int
     attempt: int  # of the step: 2 and more when it was begun before and caught in the middle
+    run_attempt: int  # grows when the run is handed on or resumed: what a process keeps beyond a look is kept under it
     memory: dict[str, Any]  # survives between looks of this step; saved when the look ends; ids, never a secret
 
     def say(self, message: str, *, kind: str = "message", **data: Any) -> None:
         """Write an event of this step; hidden values are masked."""
+
+    def write(self, writer: Writer[Item], item: Item) -> None:
+        """Have `writer` store `item` in the transaction that records how this look ended; never, if the step was handed on."""
 
     def hide(self, value: str) -> str:
         """Mask `value` from now on in every message of this context; returns it."""
@@ -57,6 +65,10 @@ class Operation:
     key: ClassVar[str]
     is_interruptible: ClassVar[bool] = True  # False: a point of no return; cancel waits for its end
     is_batchable: ClassVar[bool] = False  # cheap and I/O bound: the engine may look at many targets in one task
+
+    @classmethod
+    def prepare(cls, begun: Sequence[tuple[Operation, Context]]) -> None:
+        """Told once of all steps of this kind that begin together: read in bulk what each would read alone. Acts on nothing."""
 
     def describe(self) -> str:
         """One line for people, before it runs."""

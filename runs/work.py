@@ -82,6 +82,7 @@ class Crew:
         for context in contexts:
             self.in_hand[context.step_id] = context
             me.in_hand[context.step_id] = context.attempt
+        executor.prepare(contexts)
         for context in contexts:
             if settings.RUN_THREADS:
                 pool().submit(self.perform, context)
