@@ -77,10 +77,10 @@ class RolloutAdmin(ReadOnlyAdmin):
 class TargetAdmin(ReadOnlyAdmin):
     """One environment in one rollout."""
 
-    list_display = ["rollout", "environment", "intent", "attempts", "run"]
+    list_display = ["rollout", "environment_name", "intent", "attempts", "run"]
     list_filter = ["intent"]
-    list_select_related = ["rollout__version__service", "environment__deployment", "run"]
-    search_fields = ["environment__deployment__display_name"]
+    list_select_related = ["rollout__version__service", "run"]
+    search_fields = ["environment_name"]
 
 
 @admin.register(StartKey)

@@ -165,7 +165,8 @@ class Target(models.Model):
         REMOVE = "remove", "Remove"
 
     rollout = models.ForeignKey(Rollout, on_delete=models.CASCADE, related_name="targets")
-    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="targets")
+    environment = models.ForeignKey(Environment, null=True, on_delete=models.SET_NULL, related_name="targets")
+    environment_name = models.CharField(max_length=256, default="")  # what it was called, kept when it is gone
     placement = models.ForeignKey(Placement, null=True, on_delete=models.SET_NULL, related_name="targets")
     intent = models.CharField(max_length=8, choices=Intent)
     why = models.CharField(max_length=512, blank=True)  # for those left alone
@@ -177,7 +178,7 @@ class Target(models.Model):
         constraints = [models.UniqueConstraint(fields=["rollout", "environment"], name="environment_once_per_rollout")]
 
     def __str__(self) -> str:
-        return f"{self.environment} in rollout {self.rollout_id}"
+        return f"{self.environment_name} in rollout {self.rollout_id}"
 
 
 class StartKey(models.Model):

@@ -56,6 +56,7 @@ def create_targets(rollout: Rollout, content: dict[str, Any], placements: dict[i
         Target(
             rollout=rollout,
             environment_id=row["environment"],
+            environment_name=row["name"],
             placement=placements.get(row["environment"]),
             intent=intent,
             why=row["why"][:512],

@@ -103,7 +103,7 @@ def look_again(preview: Preview, by: Actor) -> tuple[str, dict[str, list[dict[st
 def placed_environments(rollout: Rollout) -> list[int]:
     """Ids of the environments that a rollout put its service on: where an uninstall of that rollout goes."""
     return list(
-        rollout.targets.filter(intent=Target.Intent.CREATE, attempts__gt=0)
+        rollout.targets.filter(intent=Target.Intent.CREATE, attempts__gt=0, environment__isnull=False)
         .order_by("environment_id")
         .values_list("environment_id", flat=True)
     )

@@ -31,7 +31,7 @@ class TargetRow:
     """A target as a line of a table. `state` is its run's, or its intent (stays, differs) where nothing runs."""
 
     target: int
-    environment: int
+    environment: int | None  # None where it is removed since; its name stays
     name: str
     site: str
     intent: str
@@ -76,14 +76,14 @@ def target_rows(rollout: Rollout, state: str = "") -> QuerySet[Target]:
         Target.objects.filter(rollout=rollout)
         .select_related("environment__deployment__site", "run", "placement__deployment")
         .only(
-            "id", "intent", "why", "attempts", "rollout_id", "environment_id", "placement_id", "run_id",
+            "id", "intent", "why", "attempts", "rollout_id", "environment_id", "environment_name", "placement_id", "run_id",
             "environment__deployment__display_name", "environment__deployment__site__name",
             "run__state", "run__why", "run__cause", "run__started_at", "run__ended_at",
             "placement__capabilities", "placement__deployment__latest_execution_finished",
             "placement__deployment__latest_execution_total",
         )
         .annotate(severity=order)
-        .order_by("severity", "environment__deployment__display_name", "pk")
+        .order_by("severity", "environment_name", "pk")
     )  # fmt: skip
     if state in Target.Intent.values and state not in ACTING:
         return rows.filter(intent=state)
@@ -93,7 +93,7 @@ def target_rows(rollout: Rollout, state: str = "") -> QuerySet[Target]:
 def as_row(target: Target, now: datetime | None = None) -> TargetRow:
     """A target of `target_rows` as values."""
     run, placement = target.run, target.placement
-    deployment = target.environment.deployment
+    deployment = target.environment.deployment if target.environment is not None else None
     seconds = None
     if run is not None and run.started_at:
         seconds = ((run.ended_at or now or timezone.now()) - run.started_at).total_seconds()
@@ -102,8 +102,8 @@ def as_row(target: Target, now: datetime | None = None) -> TargetRow:
     return TargetRow(
         target=target.pk,
         environment=target.environment_id,
-        name=deployment.display_name,
-        site=deployment.site.name if deployment.site else "",
+        name=deployment.display_name if deployment else target.environment_name,
+        site=deployment.site.name if deployment and deployment.site else "",
         intent=target.intent,
         state=run.state if run is not None else target.intent,
         why=run.why if run is not None else target.why,

@@ -108,8 +108,10 @@ def retry_rollout(*, by: Actor, rollout: Rollout, key: Key | None = None) -> Rol
             raise Conflict("This rollout is still at work. Wait until it has ended, or cancel it first.")
         targets = list(unfinished(rollout).select_related("environment__deployment").order_by("pk"))
         if not targets:
-            raise Conflict("There is nothing to retry: every target of this rollout has succeeded.")
-        environments = [target.environment for target in targets]
+            raise Conflict(
+                "There is nothing to retry: every target of this rollout has succeeded, or its environment is removed."
+            )
+        environments = [target.environment for target in targets if target.environment is not None]
         ensure_placements(by=by, rollout=rollout, environments=environments)
         _begin(by, rollout, targets, {each.pk: each.deployment.display_name for each in environments})
         _remember(rollout.tenant, key, rollout)
@@ -153,9 +155,10 @@ def resume_rollout(*, by: Actor, rollout: Rollout) -> None:
 
 
 def unfinished(rollout: Rollout) -> models.QuerySet[Target]:
-    """Targets that a retry would take up."""
+    """Targets that a retry would take up; not those whose environment is removed."""
     acting = (Target.Intent.CREATE, Target.Intent.REMOVE)
-    return rollout.targets.filter(intent__in=acting).exclude(run__state=RunState.SUCCEEDED)
+    rows = rollout.targets.filter(intent__in=acting, environment__isnull=False)
+    return rows.exclude(run__state=RunState.SUCCEEDED)
 
 
 def _active_run(rollout: Rollout) -> Run:
@@ -165,7 +168,7 @@ def _active_run(rollout: Rollout) -> Run:
     return run
 
 
-def _begin(by: Actor, rollout: Rollout, targets: list[Target], names: dict[int, str]) -> None:
+def _begin(by: Actor, rollout: Rollout, targets: list[Target], names: dict[int | None, str]) -> None:
     """A parent run and a held child for each target, and off they go."""
     parent = engine.start_parent(
         title=str(rollout)[:256],

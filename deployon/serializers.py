@@ -193,7 +193,7 @@ class TargetSerializer(serializers.Serializer[Any]):
     """One environment of a rollout; `state` is its run's, or stays or differs where nothing is done."""
 
     target = serializers.IntegerField()
-    environment = serializers.IntegerField()
+    environment = serializers.IntegerField(allow_null=True, help_text="null where it is removed since; its name stays")
     name = serializers.CharField()
     site = serializers.CharField()
     intent = serializers.CharField()

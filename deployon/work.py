@@ -64,7 +64,8 @@ class Work:
         found: tuple[Any, ...] | None = Target.objects.filter(pk=target_id).values_list(*_COLUMNS).first()
         if found is None or found[len(_TARGET)] is None:
             raise OperationError(
-                "This target is not there any more: its rollout was deleted. Start a new rollout.", cause="gone"
+                "This target is not there any more: its rollout was deleted or its environment removed. Start a new rollout.",
+                cause="gone",
             )
         values = iter(found)
         rollout, run, environment, above, wire_id, has_place, manager, limit = (next(values) for _ in _TARGET)

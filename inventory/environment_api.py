@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -19,6 +20,12 @@ from inventory.listing import LISTING, listed, rows_of_page
 from inventory.models import Environment
 from inventory.named import NAME, Named, asker, place
 from inventory.probing import as_json
+
+FORCE = OpenApiParameter(
+    "force",
+    OpenApiTypes.BOOL,
+    description="Forget what stands on it as well; there it is left untouched and goes on running.",
+)
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=serializers.EnvironmentDetailSerializer))
@@ -88,10 +95,11 @@ class Environments(Named):
             )
         return self.told(self._again(environment))
 
-    @extend_schema(parameters=[NAME])
+    @extend_schema(parameters=[NAME, FORCE])
     def destroy(self, request: Request, name: str) -> Response:
-        """Forget an environment; at the remote manager nothing changes. 409 names what stands on it."""
-        exposing.hide(by=asker(request), environment=self.get_object())
+        """Forget an environment; at the remote manager nothing changes. 409 names what stands on it or is at work there."""
+        is_forced = request.query_params.get("force", "").lower() in ("true", "1")
+        exposing.hide(by=asker(request), environment=self.get_object(), force=is_forced)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=serializers.ConnectionInSerializer, responses=serializers.CheckSerializer)

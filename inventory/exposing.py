@@ -14,7 +14,7 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, Visibility
-from inventory import names, probing
+from inventory import names, probing, standing
 from inventory.connections import (
     ConnectionFields,
     Target,
@@ -37,6 +37,7 @@ from inventory.probing import probe
 from inventory.sub_managers import find_or_make_manager, forget_unused, listed, move_to, with_known_trust
 from runs.engine import Child, add_children, advance, start_parent
 from runs.models import Run
+from runs.states import FINAL_RUN_STATES
 
 __all__ = [
     "address_of", "check_connection", "client_for", "credential_of", "expose", "hide", "probe", "probe_many",
@@ -136,14 +137,25 @@ def update_environment(
     return environment
 
 
-def hide(*, by: Actor, environment: Environment) -> None:
-    """Forget an environment; at the remote manager nothing changes. Conflict names what stands on it."""
+def hide(*, by: Actor, environment: Environment, force: bool = False) -> None:
+    """Forget an environment; at the remote manager nothing changes. Conflict names what stands on it, or is at work there.
+
+    With `force` what stands on it is forgotten with it, and left untouched there.
+    """
     try:
         with transaction.atomic():
+            Environment.objects.select_for_update(of=("self",)).filter(pk=environment.pk).first()
+            _check_is_idle(environment)
+            stands = standing.names_on(environment)
+            if stands and not force:
+                raise Conflict(
+                    f"{environment} carries {listed(stands)}. Uninstall first, or remove it by force (?force=true): "
+                    "what stands there is then forgotten here and left untouched there."
+                )
+            standing.forget_on(by=by, environment=environment)
             deployment, manager, credential = environment.deployment, environment.sub_manager, environment.credential
-            audit.record(
-                by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=_told(environment)
-            )
+            before = _told(environment) | ({"forgotten": stands} if stands else {})
+            audit.record(by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=before)
             Environment.objects.filter(
                 pk=environment.pk
             ).delete()  # so that the row given keeps its id when this is undone
@@ -154,6 +166,15 @@ def hide(*, by: Actor, environment: Environment) -> None:
     except ProtectedError as error:
         shown = listed([f"{row._meta.verbose_name} {row}" for row in error.protected_objects])
         raise Conflict(f"{environment} is in use by {shown}. Remove those first.") from None
+
+
+def _check_is_idle(environment: Environment) -> None:
+    """Conflict where a run is at work there or waits to be."""
+    run = Run.objects.filter(lock=f"environment:{environment.pk}").exclude(state__in=FINAL_RUN_STATES).first()
+    if run is not None:
+        raise Conflict(
+            f"{run} is at work on {environment} or waits for it. Wait until it has ended, or cancel it first."
+        )
 
 
 def check_connection(

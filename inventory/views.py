@@ -203,11 +203,14 @@ def environment_labels(request: TenantRequest, environment_id: int) -> HttpRespo
 @require_POST
 @needs("environment.change")
 def environment_remove(request: TenantRequest, environment_id: int) -> HttpResponse:
-    """Forget an environment on which nothing stands."""
+    """Forget an environment; with its name typed once more, what stands on it as well."""
     environment = the_environment(request, environment_id)
-    name = str(environment)
+    name, typed = str(environment), request.POST.get("confirm", "").strip()
+    if typed and typed != name:
+        messages.error(request, f"To forget what stands there too, type its name exactly as it is written: {name}")
+        return redirect("environment", environment_id)
     try:
-        exposing.hide(by=actor_of(request), environment=environment)
+        exposing.hide(by=actor_of(request), environment=environment, force=bool(typed))
         messages.success(request, f"{name} is removed from here. Nothing was changed at the manager.")
         return redirect("environments")
     except Conflict as error:

@@ -97,14 +97,22 @@ def test_labels_are_replaced_and_a_wrong_line_stays_in_the_field(signed_in, alic
     assert reply.status_code == 400 and "what is this</textarea>" in reply.text
 
 
-def test_an_environment_with_a_service_is_not_removed(signed_in, alice, acme):
+def test_an_environment_with_a_service_is_removed_only_with_its_name_typed_once_more(signed_in, alice, acme):
     from deployon.models import Placement
     from tests.samples import sample
 
     placement = sample(Placement, acme)
-    reply = signed_in(alice).post(f"/environments/{placement.environment_id}/remove/", follow=True)
-    assert "is in use by" in reply.text
-    assert Environment.objects.filter(pk=placement.environment_id).exists()
+    Placement.objects.update(state=Placement.State.DEPLOYED)
+    environment, service = placement.environment, placement.service.name
+    client, address = signed_in(alice), f"/environments/{environment.pk}/remove/"
+    assert f"{environment} carries {service}. Uninstall first" in client.post(address, follow=True).text
+    reply = client.post(address, {"confirm": "another"}, follow=True)
+    assert f"type its name exactly as it is written: {environment}" in reply.text
+    assert Environment.objects.filter(pk=environment.pk).exists()
+
+    reply = client.post(address, {"confirm": str(environment)}, follow=True)
+    assert f"{environment} is removed from here" in reply.text
+    assert not Placement.objects.exists()
 
 
 def test_an_environment_is_removed(signed_in, alice, acme):

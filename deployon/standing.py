@@ -1,0 +1,26 @@
+"""Services that stand on an environment, for inventory.standing: named, and forgotten where an environment is taken away."""
+
+from __future__ import annotations
+
+from accounts import audit
+from accounts.actors import Actor
+from deployon.models import Placement
+from inventory.models import Deployment, Environment
+
+
+class Services:
+    """Placements. One that is absent was prepared or tried and never came about: it is a row here and stands nowhere."""
+
+    def names_on(self, environment: Environment) -> list[str]:
+        rows = Placement.objects.filter(environment=environment).exclude(state=Placement.State.ABSENT)
+        return list(rows.order_by("service__name").values_list("service__name", flat=True))
+
+    def forget_on(self, *, by: Actor, environment: Environment) -> None:
+        for placement in Placement.objects.filter(environment=environment).select_related("service__tenant"):
+            deployment, tenant = placement.deployment_id, placement.service.tenant
+            if placement.state != Placement.State.ABSENT:
+                audit.record(
+                    by=by, action="placement.forget", row=placement, tenant=tenant, before=audit.snapshot(placement)
+                )
+            placement.delete()
+            Deployment.objects.filter(pk=deployment).delete()

@@ -1,0 +1,39 @@
+"""What stands on environments: apps above this one say it here, for whoever wants to take an environment away."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from accounts.actors import Actor
+from inventory.models import Environment
+
+
+class Stand(Protocol):
+    """One kind of thing that stands on environments."""
+
+    def names_on(self, environment: Environment) -> list[str]:
+        """What stands there, in words."""
+        ...
+
+    def forget_on(self, *, by: Actor, environment: Environment) -> None:
+        """Remove its rows here; nothing is changed at the remote manager. Called in a transaction."""
+        ...
+
+
+_STANDS: list[Stand] = []
+
+
+def register(stand: Stand) -> None:
+    """Called once by the app that owns the rows, when it is ready."""
+    _STANDS.append(stand)
+
+
+def names_on(environment: Environment) -> list[str]:
+    """All that stands there."""
+    return [name for stand in _STANDS for name in stand.names_on(environment)]
+
+
+def forget_on(*, by: Actor, environment: Environment) -> None:
+    """Forget all of it here."""
+    for stand in _STANDS:
+        stand.forget_on(by=by, environment=environment)
