@@ -15,8 +15,11 @@ from pathlib import Path
 
 NEEDED: dict[str, Callable[[], bool]] = {
     "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    "openssh-server": lambda: Path("/usr/sbin/sshd").exists(),
     "rabbitmq-server": lambda: Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists(),
     "chromium": lambda: shutil.which("chromium") is not None,
+    "mmdebstrap": lambda: shutil.which("mmdebstrap") is not None,
+    "nftables": lambda: shutil.which("nft") is not None,
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 
