@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from django.db import transaction
 
 from inventory.label_rules import ENVIRONMENT_TYPE, TYPE_KEY
 from inventory.models import Deployment, Environment, Label
+from runs.bulk import update_columns
 
 Status = Deployment.DeploymentStatus
 SEVERITY = {Status.GOOD: 1, Status.IN_PROGRESS: 2, Status.REQUIRES_ATTENTION: 3}
 _BY_SEVERITY: dict[int, str] = {severity: str(status.value) for status, severity in SEVERITY.items()}
-_FIELDS = (
-    "deployment_status",
-    "sub_services_status",
-    "sub_environments_status",
-    "sub_services_count",
-    "sub_environments_count",
-)
+
+
+class _Row(NamedTuple):
+    """What a deployment's states come from, and (the last five) what they are."""
+
+    pk: int
+    parent_id: int | None
+    kind: str
+    latest_execution_status: str | None
+    installation_status: str
+    deployment_status: str
+    sub_services_status: str | None
+    sub_environments_status: str | None
+    sub_services_count: int
+    sub_environments_count: int
+
+
+_STATES = _Row._fields[5:]
 
 
 def refresh_states(deployment: Deployment) -> None:
     """Recompute a deployment and then its ancestors, as far as something changes there; call it after changing what they come from.
 
-    Two queries a level and one UPDATE where something differs. The row given is brought up to date as well.
+    The row given is brought up to date as well.
     """
+    row = refresh_many([deployment.pk])[deployment.pk]
+    for field in _STATES:
+        setattr(deployment, field, getattr(row, field))
+
+
+def refresh_many(keys: Collection[int]) -> dict[int, _Row]:
+    """The same for many deployments together, a few statements a level however many they are; a row that is gone is left out.
+
+    The locks order two children that end at once: the second one sees the first.
+    """
+    first: dict[int, _Row] = {}
     with transaction.atomic():
-        row = first = _refresh(deployment.pk)[0]
-        has_changed, parent_id = True, row.parent_id
-        while has_changed and parent_id is not None:
-            row, has_changed = _refresh(parent_id)
-            parent_id = row.parent_id
-    for field in _FIELDS:
-        setattr(deployment, field, getattr(first, field))
+        level = set(keys)
+        while level:
+            before = _lock(level)
+            after = _recompute(before)
+            changed = {pk: row for pk, row in after.items() if row != before[pk]}
+            update_columns(Deployment, {pk: dict(zip(_STATES, row[5:], strict=True)) for pk, row in changed.items()})
+            climbing = changed if first else after
+            first = first or after
+            level = {row.parent_id for row in climbing.values() if row.parent_id is not None}
+    return first
 
 
 def worst(statuses: Iterable[str | None]) -> str | None:
@@ -42,56 +69,51 @@ def worst(statuses: Iterable[str | None]) -> str | None:
     return _BY_SEVERITY.get(severity)
 
 
-def own_status(deployment: Deployment) -> str:
+def _own_status(row: _Row, ready: Collection[int]) -> str:
     """A deployment's own part: of its environment's connection, or of its latest execution and whether it is installed."""
-    if deployment.kind == Deployment.Kind.ENVIRONMENT:
-        state = Environment.objects.filter(deployment=deployment.pk).values_list("state", flat=True).first()
-        return Status.GOOD if state == Environment.State.READY else Status.REQUIRES_ATTENTION
-    if deployment.latest_execution_status == "in_progress":
+    if row.kind == Deployment.Kind.ENVIRONMENT:
+        return Status.GOOD if row.pk in ready else Status.REQUIRES_ATTENTION
+    if row.latest_execution_status == "in_progress":
         return Status.IN_PROGRESS
-    if (
-        deployment.latest_execution_status == "failed"
-        or deployment.installation_status == Deployment.InstallationStatus.INACTIVE
-    ):
+    if row.latest_execution_status == "failed" or row.installation_status == Deployment.InstallationStatus.INACTIVE:
         return Status.REQUIRES_ATTENTION
     return Status.GOOD
 
 
-def _refresh(pk: int) -> tuple[Deployment, bool]:
-    """(the row, whether it changed). The lock orders two children that end at once: the second one sees the first."""
-    row = Deployment.objects.select_for_update().get(pk=pk)
-    before = [getattr(row, field) for field in _FIELDS]
-    _add_up_children(row)
-    row.deployment_status = (
-        worst([own_status(row), row.sub_services_status, row.sub_environments_status]) or Status.GOOD
-    )
-    has_changed = before != [getattr(row, field) for field in _FIELDS]
-    if has_changed:
-        row.save(update_fields=_FIELDS)
-    return row, has_changed
+def _lock(keys: Collection[int]) -> dict[int, _Row]:
+    rows = Deployment.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+    return {row[0]: _Row(*row) for row in rows.values_list(*_Row._fields)}
 
 
-def _add_up_children(row: Deployment) -> None:
-    """In Python, over plain rows: building the aggregate in SQL costs ten times what an environment's few children do."""
-    children = Deployment.objects.filter(parent=row).values_list(
-        "pk",
-        "deployment_status",
-        "sub_services_status",
-        "sub_environments_status",
-        "sub_services_count",
-        "sub_environments_count",
-    )
-    of_environments = Label.objects.filter(deployment__parent=row, key=TYPE_KEY, value=ENVIRONMENT_TYPE)
+def _recompute(rows: dict[int, _Row]) -> dict[int, _Row]:
+    """These rows as they should be. In Python, over plain rows: aggregates in SQL cost ten times what a few children do."""
+    of_environments = Label.objects.filter(deployment__parent__in=rows, key=TYPE_KEY, value=ENVIRONMENT_TYPE)
     environments = set(of_environments.values_list("deployment_id", flat=True))
+    children: dict[int, list[_Row]] = {pk: [] for pk in rows}
+    for child in Deployment.objects.filter(parent__in=rows).values_list(*_Row._fields):
+        children[child[1]].append(_Row(*child))
+    exposed = [pk for pk, row in rows.items() if row.kind == Deployment.Kind.ENVIRONMENT]
+    ready = Environment.objects.filter(deployment__in=exposed, state=Environment.State.READY)
+    is_ready = set(ready.values_list("deployment_id", flat=True)) if exposed else set()
+    return {pk: _with_children(row, children[pk], environments, is_ready) for pk, row in rows.items()}
+
+
+def _with_children(row: _Row, children: list[_Row], environments: set[int], ready: set[int]) -> _Row:
     services_count = environments_count = 0
     services: set[str | None] = set()
     below: set[str | None] = set()
-    for pk, status, services_status, environments_status, sub_services, sub_environments in children:
-        is_environment = pk in environments
-        (below if is_environment else services).add(status)
-        services.add(services_status)
-        below.add(environments_status)
-        services_count += sub_services + (not is_environment)
-        environments_count += sub_environments + is_environment
-    row.sub_services_count, row.sub_environments_count = services_count, environments_count
-    row.sub_services_status, row.sub_environments_status = worst(services), worst(below)
+    for child in children:
+        is_environment = child.pk in environments
+        (below if is_environment else services).add(child.deployment_status)
+        services.add(child.sub_services_status)
+        below.add(child.sub_environments_status)
+        services_count += child.sub_services_count + (not is_environment)
+        environments_count += child.sub_environments_count + is_environment
+    services_status, environments_status = worst(services), worst(below)
+    return row._replace(
+        deployment_status=worst([_own_status(row, ready), services_status, environments_status]) or Status.GOOD,
+        sub_services_status=services_status,
+        sub_environments_status=environments_status,
+        sub_services_count=services_count,
+        sub_environments_count=environments_count,
+    )

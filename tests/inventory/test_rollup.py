@@ -6,7 +6,7 @@ import pytest
 
 from inventory.deployments import refresh_states
 from inventory.models import Deployment, Environment
-from inventory.rollup import worst
+from inventory.rollup import refresh_many, worst
 from tests.inventory import factories
 
 Status = Deployment.DeploymentStatus
@@ -107,3 +107,39 @@ def test_the_climb_stops_where_nothing_changes(acme, django_assert_max_num_queri
 def test_the_worst_of_nothing_is_nothing():
     assert worst([None, None]) is None
     assert worst(["good", None, "in_progress"]) == Status.IN_PROGRESS
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_many_environments_are_brought_up_to_date_together_each_with_its_own_children(
+    acme, django_assert_max_num_queries
+):
+    top = factories.environment(acme, "top", state=Environment.State.READY).deployment
+    below = [
+        factories.environment(acme, f"e{n}", state=Environment.State.READY, deployment={"parent": top}).deployment
+        for n in range(12)
+    ]
+    for number, row in enumerate(below):
+        for _ in range(number):
+            service(acme, row, execution="failed" if number == 5 else "completed")
+    Deployment.objects.filter(parent__in=below).update(deployment_status=Status.GOOD)
+    Deployment.objects.filter(parent=below[5]).update(deployment_status=Status.REQUIRES_ATTENTION)
+    keys = [row.pk for row in below]
+    with django_assert_max_num_queries(16):  # two levels and the look at what is above them
+        rows = refresh_many([*keys, max(keys) + 1000])
+    assert set(rows) == set(keys)
+    found = [(fresh(row).sub_services_count, row.deployment_status) for row in below]
+    assert found == [(n, Status.REQUIRES_ATTENTION if n == 5 else Status.GOOD) for n in range(12)]
+    assert (fresh(top).sub_services_count, top.sub_environments_count) == (sum(range(12)), 12)
+    assert (top.sub_services_status, top.sub_environments_status) == (Status.REQUIRES_ATTENTION,) * 2
+
+
+@pytest.mark.django_db
+def test_a_parent_and_its_child_given_together_are_both_right(acme):
+    top = factories.environment(acme, "top", state=Environment.State.READY).deployment
+    below = factories.environment(acme, "below", state=Environment.State.READY, deployment={"parent": top}).deployment
+    refresh_states(below)
+    leaf = service(acme, below, execution="failed")
+    refresh_many([top.pk, below.pk, leaf.pk])
+    assert [fresh(row).deployment_status for row in (top, below, leaf)] == [Status.REQUIRES_ATTENTION] * 3
+    assert (top.sub_services_count, below.sub_services_count) == (1, 1)
