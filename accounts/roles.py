@@ -25,6 +25,8 @@ ACTIONS: dict[str, frozenset[TenantRole]] = {
     "environment.view": _VIEW,
     "environment.change": _AUTHOR,  # stores credentials, hence as for secrets
     "environment.probe": _OPERATE,
+    "cluster.view": _VIEW,
+    "cluster.change": _GOVERN,  # becomes root on hosts
     "site.view": _VIEW,
     "site.change": _AUTHOR,
     "filter.view": _VIEW,

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from installs.findings import Finding, error, warning
-from installs.topology.naming import is_address, is_host_name
+from inventory.host_names import is_address, is_host_name
 from inventory.layout import Balancing, Layout, Part
 
 MOST_BALANCERS = 2

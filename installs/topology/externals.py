@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from installs.findings import Finding, error
-from installs.topology.naming import is_address, is_host_name
+from inventory.host_names import is_address, is_host_name
 from inventory.layout import External, Layout, Part
 
 

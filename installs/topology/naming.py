@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from installs.findings import Finding, error, warning
+from inventory.host_names import is_address, is_label
 from inventory.layout import DEFAULT_NETWORK, EXTERNAL_NETWORK, Host, Layout, Part
 
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 RESERVED_NAMES = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
 RELEASES = ("trixie", "bookworm")
 FAILOVERS = ("fast", "calm")
-LONGEST_NAME = 253
-
-
-def is_label(text: str) -> bool:
-    """One part of a host name, in lower case."""
-    return LABEL.fullmatch(text) is not None
-
-
-def is_host_name(text: str) -> bool:
-    """A name of one or more labels that is no address."""
-    labels = text.split(".")
-    return len(text) <= LONGEST_NAME and all(map(is_label, labels)) and not labels[-1].isdigit()
-
-
-def is_address(text: str) -> bool:
-    """An IPv4 or IPv6 address, written as usual."""
-    try:
-        return str(ipaddress.ip_address(text)) == text
-    except ValueError:
-        return False
 
 
 def findings(layout: Layout) -> Iterator[Finding]:

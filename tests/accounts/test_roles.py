@@ -25,6 +25,7 @@ MATRIX = {
     "deployment.view": "muov",
     "environment.view": "muov",
     "site.view": "muov",
+    "cluster.view": "muov",
     "filter.view": "muov",
     "service.view": "muov",
     "rollout.view": "muov",
@@ -45,6 +46,8 @@ MATRIX = {
     "secret.change": "mu",
     "site.change": "mu",
     "environment.change": "mu",
+    # becoming root on hosts
+    "cluster.change": "m",
     # others' private rows, hidden values
     "private.see": "m",
     "secret.see_hidden": "m",
