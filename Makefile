@@ -53,8 +53,8 @@ format: setup-dev ## Lays the code out and repairs what ruff can repair
 bench: setup-dev ## The measures of docs/benchmarks.md
 	@exec $(PY) -m bench $(ARGS)
 
-lab: ## Hosts to build clusters on
-	@echo "The lab comes with clusters: there is nothing to build on hosts yet."
+lab: ## Debian hosts on this machine, to build clusters on and to break; needs root: ARGS="up db1 db2", ARGS="down"
+	@exec $(PYTHON) -m tests.lab $(or $(ARGS),--help)
 
 lock: setup-dev ## Resolves requirements*.in again; UPGRADE=--upgrade takes newer versions
 	@$(LOCK) $(UPGRADE) -o requirements.txt requirements.in
