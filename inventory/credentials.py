@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypedDict, cast
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 
 from accounts import secrets
 from accounts.actors import Actor
+from accounts.errors import Conflict
 from accounts.models import Secret, Tenant
 from accounts.reads import visible_secrets
 from inventory.connectors import address as wire
@@ -104,12 +106,16 @@ def _may_use(by: Actor, secret: Secret) -> bool:
 def make_credential(*, by: Actor, tenant: Tenant, parts: Parts, prefix: str) -> Credential:
     """A new credential; values entered become secrets named `<prefix>-<part>`."""
     stored = _store(by, tenant, parts, prefix)
-    return Credential.objects.create(tenant=tenant, kind=_kind(parts), **stored)
+    return Credential.objects.create(tenant=tenant, kind=_kind(parts), own_parts=_entered(parts), **stored)
 
 
 def change_credential(*, by: Actor, credential: Credential, parts: Parts, prefix: str) -> Credential:
-    """Give a credential other parts. A value entered replaces that of its own secret, unless something else uses that, too."""
+    """Give a credential other parts. A value entered replaces that of its own secret, unless something else uses that, too.
+
+    Secrets that were made for it and are no part of it any more go, as with `delete_credential`.
+    """
     stored: dict[str, Secret] = {}
+    own = _own_secrets(credential)
     new: Parts = {}
     for part, value in parts.items():
         present = getattr(credential, part)
@@ -122,10 +128,36 @@ def change_credential(*, by: Actor, credential: Credential, parts: Parts, prefix
     credential.kind = _kind(parts)
     for part in PARTS:
         setattr(credential, part, stored.get(part))
+    made = _entered(new)
+    credential.own_parts = [part for part in PARTS if part in made or (part in own and stored.get(part) == own[part])]
     credential.last_success_at = credential.last_failure_at = None
     credential.last_failure = ""
     credential.save()
+    _drop_unused(by, [secret for secret in own.values() if secret not in stored.values()])
     return credential
+
+
+def delete_credential(*, by: Actor, credential: Credential) -> None:
+    """With the secrets that were made from values entered for it; those that something else uses by now stay."""
+    own = list(_own_secrets(credential).values())
+    credential.delete()
+    _drop_unused(by, own)
+
+
+def _own_secrets(credential: Credential) -> dict[str, Secret]:
+    found = {part: getattr(credential, part) for part in credential.own_parts}
+    return {part: secret for part, secret in found.items() if secret is not None}
+
+
+def _drop_unused(by: Actor, rows: list[Secret]) -> None:
+    for secret in rows:
+        # In use elsewhere, or hidden since by somebody who alone may change it: it stays.
+        with suppress(Conflict, PermissionDenied):
+            secrets.delete_secret(by=by, secret=secret)
+
+
+def _entered(parts: Parts) -> list[str]:
+    return [part for part, value in parts.items() if isinstance(value, str)]
 
 
 def _kind(parts: Parts) -> str:

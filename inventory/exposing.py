@@ -27,7 +27,15 @@ from inventory.connections import (
 )
 from inventory.connectors.errors import ManagerError
 from inventory.connectors.rungs import Climb
-from inventory.credentials import CredentialFields, Parts, change_credential, is_given, make_credential, read_parts
+from inventory.credentials import (
+    CredentialFields,
+    Parts,
+    change_credential,
+    delete_credential,
+    is_given,
+    make_credential,
+    read_parts,
+)
 from inventory.deployments import check_is_free, create_deployment, delete_deployment, set_site
 from inventory.label_rules import Pair, normalise_all
 from inventory.labels import set_labels
@@ -162,7 +170,7 @@ def hide(*, by: Actor, environment: Environment, force: bool = False) -> None:
             delete_deployment(by=by, deployment=deployment)
             forget_unused(by=by, manager=manager)
             if not credential.environments.exists():
-                credential.delete()
+                delete_credential(by=by, credential=credential)
     except ProtectedError as error:
         shown = listed([f"{row._meta.verbose_name} {row}" for row in error.protected_objects])
         raise Conflict(f"{environment} is in use by {shown}. Remove those first.") from None

@@ -78,6 +78,8 @@ class Credential(models.Model):
     password = models.ForeignKey(
         Secret, null=True, blank=True, on_delete=models.PROTECT, related_name="used_as_password"
     )
+    # Parts ("token", ...) whose secrets were made from values entered for this credential, and go with it.
+    own_parts = models.JSONField(default=list, editable=False)
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure = models.CharField(max_length=512, blank=True, editable=False)

@@ -498,8 +498,37 @@ def test_an_environment_is_forgotten_with_what_only_it_used(acme, alice, double)
         or Credential.objects.exists()
     )
     assert len(double.requests) == requests
+    assert not Secret.objects.exists()
+    assert AuditEntry.objects.filter(action="secret.delete").count() == 1
     again = exposed(alice, acme, double)
-    assert again.credential.token.name == "plant-token-2"
+    assert again.credential.token.name == "plant-token"
+
+
+@pytest.mark.django_db
+def test_a_secret_that_was_chosen_or_that_something_else_uses_stays(acme, alice, double):
+    kept = secrets.create_secret(by=actor(alice), tenant=acme, name="kept", value=TOKEN)
+    chosen = exposed(alice, acme, double, "one", token=None, token_secret="kept")
+    made = exposed(alice, acme, double, "two")
+    user = exposed(alice, acme, double, "three", token=None, token_secret="two-token")
+
+    hide(by=actor(alice), environment=chosen)
+    hide(by=actor(alice), environment=made)
+
+    assert set(Secret.objects.values_list("name", flat=True)) == {"kept", "two-token"}
+    assert Secret.objects.get(name="kept").pk == kept.pk
+    hide(by=actor(alice), environment=user)  # it was not made for this one
+    assert Secret.objects.filter(name="two-token").exists()
+
+
+@pytest.mark.django_db
+def test_a_change_from_token_to_password_drops_the_token_that_was_made_for_it(acme, alice, double):
+    environment = exposed(alice, acme, double)
+    update_environment(by=actor(alice), environment=environment, username="alice", password="alice-password")
+    assert set(Secret.objects.values_list("name", flat=True)) == {"plant-username", "plant-password"}
+    update_environment(by=actor(alice), environment=environment, username="alice", password="another")
+    assert secrets.reveal(Secret.objects.get(name="plant-password")) == "another"
+    hide(by=actor(alice), environment=environment)
+    assert not Secret.objects.exists()
 
 
 @pytest.mark.django_db
