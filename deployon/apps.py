@@ -9,5 +9,6 @@ class DeployonConfig(AppConfig):
     name = "deployon"
 
     def ready(self) -> None:
-        inventory, ours = import_module("inventory.standing"), import_module("deployon.standing")
-        inventory.register(ours.Services())
+        ours = import_module("deployon.standing")
+        import_module("inventory.standing").register(ours.Services())
+        import_module("inventory.capabilities").register("placement", ours.CAPABILITIES)

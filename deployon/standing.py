@@ -1,10 +1,15 @@
-"""Services that stand on an environment, for inventory.standing: named, and forgotten where an environment is taken away."""
+"""Services that stand on environments, for the inventory: named, forgotten with an environment, and what they offer."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch
 
 from accounts import audit
 from accounts.actors import Actor
 from deployon.models import Placement
+from inventory.capabilities import Reader
 from inventory.models import Deployment, Environment
 
 
@@ -24,3 +29,15 @@ class Services:
                 )
             placement.delete()
             Deployment.objects.filter(pk=deployment).delete()
+
+
+def read_capabilities(deployment: Deployment) -> dict[str, Any]:
+    """What a service offered when its sub-manager was asked last."""
+    placement: Placement | None = getattr(deployment, "placement", None)
+    return dict(placement.capabilities) if placement is not None else {}
+
+
+CAPABILITIES = Reader(
+    read_capabilities,
+    lambda: Prefetch("placement", queryset=Placement.objects.only("deployment_id", "capabilities")),
+)

@@ -6,10 +6,10 @@ from typing import Any
 
 from accounts.models import User
 from accounts.secrets import may_read_value, reveal
+from inventory import capabilities
 from inventory.models import Deployment
 from inventory.querysets import visible
 from orchestration.asking import usable_secret
-from orchestration.capabilities import of_environment
 from orchestration.models import BlueprintNode, LocalDeployment, NodeInstance
 from orchestration.runner_functions import has_functions
 from orchestration.runner_host import RunnerHost
@@ -140,8 +140,8 @@ def evaluated(
     deployment: Deployment, of: str, host: RunnerHost, user: User | None, depth: int = 0, *, is_reading: bool = False
 ) -> Row:
     """{name: value} of the deployment's `capabilities` or `outputs`; {} before it is created. BlueprintProblem where that fails."""
-    if deployment.kind == Deployment.Kind.ENVIRONMENT:
-        return of_environment(deployment) if of == "capabilities" else {}
+    if capabilities.is_kept(deployment):
+        return capabilities.read(deployment) if of == "capabilities" else {}
     rows = LocalDeployment.objects.select_related("deployment__tenant", "deployment__created_by", "blueprint")
     local = rows.defer("blueprint__plan").filter(deployment=deployment).first()
     section = (local.plan or {}).get(of) if local is not None else None

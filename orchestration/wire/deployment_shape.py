@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Prefetch
 
+from inventory import capabilities
 from inventory.models import Deployment, Label
 from orchestration.models import LocalDeployment, NodeInstance
 from orchestration.wire.shapes import Field, Shape, always, column, owned, read_int, time
@@ -49,6 +51,13 @@ def from_plan(name: str) -> Field:
         return (local.plan or {}).get(name) if local is not None and local.plan else None
 
     return Field(read, joins=("local",), loads=("local__plan",))
+
+
+def capabilities_of(row: Deployment) -> Any:
+    """As they stand in the plan; of environments and placements, which have none, the values that are kept."""
+    if not capabilities.is_kept(row):
+        return from_plan("capabilities").read(row)
+    return {name: {"value": value} for name, value in capabilities.read(row).items()}
 
 
 def inputs_of(row: Deployment) -> Any:
@@ -114,6 +123,11 @@ def of_local(name: str, default: Any) -> Field:
 
 
 LABELS: dict[str, Any] = {"prefetches": (labels_prefetch,)}
+KEPT: dict[str, Any] = {
+    "prefetches": tuple(
+        partial(capabilities.prefetch, kind) for kind in (Deployment.Kind.ENVIRONMENT, Deployment.Kind.PLACEMENT)
+    )
+}
 INSTANCES: dict[str, Any] = {"joins": ("local",), "prefetches": (instances_prefetch,)}
 
 DEPLOYMENT = Shape(
@@ -135,7 +149,7 @@ DEPLOYMENT = Shape(
         "outputs_p": always(None),
         "outputs": from_plan("outputs"),
         "capabilities_p": always(None),
-        "capabilities": from_plan("capabilities"),
+        "capabilities": Field(capabilities_of, joins=("local",), loads=("local__plan",), **KEPT),
         "scaling_groups_p": always(None),
         "scaling_groups": from_plan("scaling_groups"),
         "updated_at": time("updated_at"),

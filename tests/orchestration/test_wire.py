@@ -9,12 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiToken, AuditEntry, Secret
+from deployon.models import Placement
 from inventory.models import Deployment, SubManager
+from orchestration.gateway_functions import DeploymentStorage
 from orchestration.models import Blueprint, Execution
 from tests import factories
 from tests.inventory.factories import environment
 from tests.orchestration import archives
 from tests.orchestration import factories as made
+from tests.samples import sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -250,6 +253,53 @@ def test_environments_are_deployments_with_the_capabilities_of_a_manager(call, a
         refused = call(alice, method, path, body=body)
         assert refused.status_code == 400 and "exposed environment" in refused.json()["message"]
     assert Deployment.objects.filter(wire_id="london").exists()
+
+
+def placed(acme, count):
+    """So many services on environments, each with capabilities; their ids."""
+    ids = []
+    for _ in range(count):
+        place = sample(Placement, acme)
+        Placement.objects.filter(pk=place.pk).update(capabilities={"page": "http://there", "ports": [80, 443]})
+        Deployment.objects.filter(pk=place.deployment_id).update(kind=Deployment.Kind.PLACEMENT)
+        Deployment.objects.filter(pk=place.environment.deployment_id).update(kind=Deployment.Kind.ENVIRONMENT)
+        ids.append(place.deployment.wire_id)
+    return ids
+
+
+def test_a_service_on_an_environment_tells_what_it_offered_there_last(call, acme, alice):
+    wire_id = placed(acme, 1)[0]
+    kept = {"page": "http://there", "ports": [80, 443]}
+    assert call(alice, "GET", f"/deployments/{wire_id}/capabilities").json() == {
+        "deployment_id": wire_id,
+        "capabilities": kept,
+    }
+    shown = {name: {"value": value} for name, value in kept.items()}
+    assert call(alice, "GET", f"/deployments/{wire_id}").json()["capabilities"] == shown
+    row = call(alice, "GET", f"/deployments?id={wire_id}&_include=id,capabilities").json()["items"]
+    assert row == [{"id": wire_id, "capabilities": shown}]
+    assert call(alice, "GET", f"/deployments/{wire_id}/outputs").json()["outputs"] == {}
+
+
+def test_capabilities_of_a_service_can_be_used_by_what_is_deployed_here(acme, alice):
+    wire_id = placed(acme, 1)[0]
+    storage = DeploymentStorage(made.local(acme), None, alice)
+    assert storage.get_capability([wire_id, "ports", 1]) == 443
+    with pytest.raises(LookupError, match="has no capability nothing"):
+        storage.get_capability([wire_id, "nothing"])
+
+
+def test_a_list_with_capabilities_of_many_services_costs_no_more_queries(call, acme, alice):
+    def queries():
+        call(alice, "GET", "/deployments")
+        with CaptureQueriesContext(connection) as captured:
+            call(alice, "GET", "/deployments")
+        return len(captured)
+
+    placed(acme, 2)
+    few = queries()
+    placed(acme, 5)
+    assert queries() == few <= 22
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
