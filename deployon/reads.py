@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from runs.models import Run
 from runs.states import FINAL_RUN_STATES, RunState
 
 ACTING = (Target.Intent.CREATE, Target.Intent.REMOVE)
+VARYING = re.compile(r"https?://\S+|\b\S*\d\S*")  # addresses, names and ids differ where the cause is the same
 # Worst first, then what moves, then what is done.
 _ORDER = (
     RunState.FAILED,
@@ -137,12 +139,15 @@ def counts(rollout: Rollout) -> dict[str, int]:
 
 
 def failures_by_cause(rollout: Rollout) -> list[dict[str, Any]]:
-    """[{"cause", "message", "count", "example"}], the most frequent first; `message` is the reason of one of them."""
+    """[{"cause", "message", "count", "example"}], the most frequent first; `message` and the run `example` are of the first.
+
+    A group is one cause and one wording, but for addresses, names and ids.
+    """
     failed = Run.objects.filter(targets__rollout=rollout, state=RunState.FAILED)
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
     for run_id, cause, why in failed.order_by("pk").values_list("pk", "cause", "why"):
-        group = groups.setdefault(cause, {"cause": cause or "failed", "message": why, "count": 0, "example": run_id})
-        group["count"] += 1
+        first = {"cause": cause or "failed", "message": why, "count": 0, "example": run_id}
+        groups.setdefault((cause, VARYING.sub("", why)), first)["count"] += 1
     return sorted(groups.values(), key=lambda group: -group["count"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import Counter
 from typing import Any
@@ -39,7 +38,6 @@ LEGEND = (
     ("waiting to start", "held", "held pending", ""),
 )
 MOST_CAUSES = 20
-VARYING = re.compile(r"https?://\S+|\b\S*\d\S*")  # addresses, names and ids differ where the cause is the same
 SETTLED = frozenset({"succeeded", "stays", "skipped", "differs", "failed", "cancelled"})
 SAID = {
     "pause": "Pausing: what runs finishes first, nothing new starts.",
@@ -132,13 +130,8 @@ def why_of(run: Run | None) -> dict[str, Any]:
 
 
 def causes_of(rollout: Rollout) -> dict[str, Any]:
-    """Variables of deployon/causes.html: failures in groups of one cause and one wording, but for addresses and names."""
-    failed = Run.objects.filter(targets__rollout=rollout, state=RunState.FAILED).order_by("pk")
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    for run_id, cause, why in failed.values_list("pk", "cause", "why"):
-        first = {"cause": cause or "failed", "message": why, "count": 0, "example": run_id}
-        groups.setdefault((cause, VARYING.sub("", why)), first)["count"] += 1
-    causes = sorted(groups.values(), key=lambda group: -group["count"])
+    """Variables of deployon/causes.html."""
+    causes = reads.failures_by_cause(rollout)
     count = sum(cause["count"] for cause in causes)
     return {"causes": causes[:MOST_CAUSES], "kinds": len(causes), "failed": count, "is_final": is_final(rollout.run)}
 

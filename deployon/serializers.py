@@ -168,7 +168,7 @@ class RolloutSerializer(serializers.ModelSerializer[Rollout]):
 
 
 class CauseSerializer(serializers.Serializer[Any]):
-    """Failures of one kind: how many, and the message of the first."""
+    """Failures of one cause and one wording, but for addresses, names and ids: how many, and the message of the first."""
 
     cause = serializers.CharField()
     message = serializers.CharField()

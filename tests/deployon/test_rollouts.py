@@ -123,6 +123,24 @@ def test_failures_are_grouped_by_cause_and_retry_takes_exactly_what_failed(alice
     assert reads.counts(rollout)["succeeded"] == 2
 
 
+def test_failures_of_one_cause_and_another_wording_are_told_apart_for_api_and_page_alike(
+    alice, acme, double, drive, client
+) -> None:
+    for number, words in enumerate(("disk full on edge-1", "disk full on edge-2", "no such plugin")):
+        environment = make.environment(double, acme, f"place{number}")
+        double.answers(environment.remote_tenant).world.script = Script(install_error=f"RuntimeError: {words}")
+    rollout = drive(make.rollout(alice, make.version(acme)))
+
+    told = [(group["cause"], group["count"], group["message"]) for group in reads.failures_by_cause(rollout)]
+    assert [(cause, count) for cause, count, _ in told] == [("failed", 2), ("failed", 1)]
+    assert "disk full" in told[0][2] and "no such plugin" in told[1][2]
+    client.force_login(alice)
+    failures = client.get(f"/api/v1/rollouts/{rollout.pk}/").json()["failures"]
+    assert [(group["cause"], group["count"], group["message"]) for group in failures] == told
+    page = client.get(f"/rollouts/{rollout.pk}/causes/").text
+    assert "no such plugin" in page and page.count("disk full") == 1
+
+
 def test_after_the_failure_budget_nothing_more_starts(alice, acme, double, drive) -> None:
     for _ in range(5):
         make.environment(double, acme)
