@@ -39,7 +39,7 @@ class PushBlueprint(TargetStep):
             raise
 
     def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet:
-        work.begin(Placement.State.DEPLOYING)
+        work.begin(context, Placement.State.DEPLOYING)
         version = work.version
         if version.source == ServiceVersion.Source.PRESENT:
             return driver.check_blueprint(client, work.order.blueprint_id)
@@ -55,7 +55,7 @@ class PushBlueprint(TargetStep):
         )
 
     def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
-        work.note(remote_blueprint=done.remote_id)
+        work.note(context, remote_blueprint=done.remote_id)
 
 
 @operation("placement.ensure_deployment")
@@ -72,22 +72,22 @@ class EnsureDeployment(TargetStep):
     def look(self, context: Context, work: Work, client: ManagerClient) -> bool | Later:
         found = driver.check_deployment(client, work.order)
         if isinstance(found, driver.Differs):
-            work.failed(found.reason, differs=True)
+            work.failed(context, found.reason, differs=True)
             raise OperationError(found.reason, cause="differs")
         return isinstance(found, driver.Done)
 
     def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet | driver.Differs:
-        work.begin(Placement.State.DEPLOYING)
+        work.begin(context, Placement.State.DEPLOYING)
         context.memory["asked"] = True
         return driver.ensure_deployment(client, work.order, looks=context.memory.get("looks", 0), settle=False)
 
     def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
         work.note(
+            context,
             remote_deployment=done.remote_id,
             actual_digest=work.version.content_digest,
             actual_inputs_hash=work.order.inputs_hash,
         )
-        work.save()
         if done.is_new:
             _JUST_MADE.add(self.target)
 
@@ -110,7 +110,7 @@ class EnsureInstalled(TargetStep):
         return driver.survey(client, work.order.deployment_id).situation == driver.Situation.INSTALLED
 
     def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet | driver.Failed:
-        work.begin(Placement.State.DEPLOYING)
+        work.begin(context, Placement.State.DEPLOYING)
         memory = context.memory
         is_new = self.target in _JUST_MADE and not memory.get("asked")
         _JUST_MADE.discard(self.target)
@@ -137,10 +137,10 @@ class ReadBack(TargetStep):
     def check(self, context: Context) -> bool | Later:
         if context.memory.get("done"):
             return True
-        return Work.of(self.target, context.run_id).placement.state == Placement.State.DEPLOYED
+        return Work.of(self.target, context).placement.state == Placement.State.DEPLOYED
 
     def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet:
-        work.deployed(driver.read_back(client, work.order.deployment_id))
+        work.deployed(context, driver.read_back(client, work.order.deployment_id))
         return driver.Done(work.order.deployment_id)
 
 
@@ -165,7 +165,7 @@ class Remove(TargetStep):
     def act(
         self, context: Context, work: Work, client: ManagerClient
     ) -> driver.Done | driver.NotYet | driver.Differs | driver.Failed:
-        work.begin(Placement.State.REMOVING)
+        work.begin(context, Placement.State.REMOVING)
         context.memory["asked"] = True
         is_pushed = work.version.source == ServiceVersion.Source.PUSHED
         return driver.remove(
@@ -179,7 +179,7 @@ class Remove(TargetStep):
 
     def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
         context.say(done.detail)
-        work.removed()
+        work.removed(context)
 
 
 def steps_for(rollout: Rollout, target_id: int, where: str) -> list[Operation]:

@@ -6,10 +6,11 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from inventory.connections import client_for
+from inventory.connectors.errors import ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.models import Environment
 
@@ -48,7 +49,8 @@ class _Idle:
                 self._open.pop(key, None)
                 closing.append(other[1])
             self._clients[key] = (born, client)
-            self._open[key] = client
+            if client.requests_sent:
+                self._open[key] = client
             if len(self._open) > MAX_SOCKETS:
                 closing.append(self._open.popitem(last=False)[1])  # it may be used again, and connects anew
             if len(self._clients) > MAX_CLIENTS:
@@ -58,6 +60,12 @@ class _Idle:
             # Closed before anybody can lease it: a client is for one thread at a time.
             for each in closing:
                 each.close()
+
+    def lacks(self, keys: Collection[int]) -> set[int]:
+        """Those of them without a client that is young enough."""
+        oldest = time.monotonic() - OLDEST_SECONDS
+        with self._lock:
+            return {key for key in keys if key not in self._clients or self._clients[key][0] < oldest}
 
     def forget(self) -> None:
         with self._lock:
@@ -81,10 +89,15 @@ def is_outdated(environment_id: int, client: ManagerClient) -> bool:
 
 
 def _connect(environment_id: int) -> ManagerClient:
-    rows = Environment.objects.select_related(
-        "sub_manager", "credential__token", "credential__username", "credential__password"
-    )
-    return client_for(rows.get(pk=environment_id))
+    return client_for(Environment.objects.for_connecting().get(pk=environment_id))
+
+
+def open_many(environments: Collection[int]) -> None:
+    """Have a client of each at hand, their rows read with one query. One that cannot be made is left to whoever needs it."""
+    born = time.monotonic()
+    for environment in Environment.objects.for_connecting().filter(pk__in=_IDLE.lacks(environments)):
+        with suppress(ManagerError):
+            _IDLE.give_back(environment.pk, born, client_for(environment))
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from deployon.places import wait_for_place
-from deployon.sessions import is_outdated, session
+from deployon.sessions import is_outdated, open_many, session
 from deployon.work import Work
 from inventory import driver
 from inventory.connectors.errors import ErrorKind, ManagerError
@@ -42,6 +42,12 @@ class TargetStep(Operation):
     is_last: ClassVar[bool] = False  # of the steps at a target
     workflow: ClassVar[str] = ""  # that it runs at the sub-manager, if any
 
+    @classmethod
+    def prepare(cls, begun: Sequence[tuple[Operation, Context]]) -> None:
+        """Targets and connections that are not at hand are read together: that is half of what they cost one by one."""
+        keys = [(step.target, context.run_id, context.run_attempt) for step, context in begun if isinstance(step, cls)]
+        open_many({work.environment for work in Work.have(keys).values()})
+
     def look(self, context: Context, work: Work, client: ManagerClient) -> bool | Later:
         """Is it as wanted there? Asked only where our knowledge says that something is there."""
         return False
@@ -62,13 +68,13 @@ class TargetStep(Operation):
     def check(self, context: Context) -> bool | Later:
         if context.memory.get("done"):
             return True
-        work = Work.of(self.target, context.run_id)
+        work = Work.of(self.target, context)
         if not self.is_known(work):
             return False
         return self._meet(context, work, self.look)
 
     def apply(self, context: Context) -> Later | None:
-        return self._meet(context, Work.of(self.target, context.run_id), self._act)
+        return self._meet(context, Work.of(self.target, context), self._act)
 
     def _meet(self, context: Context, work: Work, action: Callable[[Context, Work, ManagerClient], T]) -> T | Later:
         """Do `action` over a connection; blips become Later, everything else a failure with its kind as cause."""
@@ -93,13 +99,13 @@ class TargetStep(Operation):
             if (
                 not self.is_last and context.is_cancelled()
             ):  # the engine begins no other step, so nobody else would say so
-                work.failed("Cancelled before it was finished. Retry to go on, or uninstall what is there.")
+                work.failed(context, "Cancelled before it was finished. Retry to go on, or uninstall what is there.")
             return None
         if isinstance(result, driver.Differs):
-            work.failed(result.reason, differs=True)
+            work.failed(context, result.reason, differs=True)
             raise OperationError(result.reason, cause="differs")
         if isinstance(result, driver.Failed):
-            work.failed(result.error)
+            work.failed(context, result.error)
             if result.detail and result.detail != result.error:
                 context.say(result.detail, kind="warning")
             raise OperationError(result.error, cause=result.status if result.status == "cancelled" else "failed")
@@ -129,9 +135,7 @@ class TargetStep(Operation):
         memory, seen = context.memory, [look.finished, look.total, look.status]
         if not look.execution_id or memory.get("seen") == seen:
             return
-        work.note_execution(look)
-        if memory.get("seen") is not None:  # one that has ended by the second look is told by its end
-            work.save()
+        work.note_execution(context, look)
         memory["seen"], memory["looks"] = seen, 0  # it moves: look again soon
         if time.time() - memory.get("told_at", 0.0) >= PROGRESS_GAP_SECONDS:
             memory["told_at"] = time.time()
@@ -140,7 +144,7 @@ class TargetStep(Operation):
     def _bear(self, context: Context, work: Work, error: ManagerError) -> Later:
         if error.is_transient and not isinstance(error, OutOfTime):
             return self._blip(context, work, error, error.message)
-        return self._fail(work, error)
+        return self._fail(context, work, error)
 
     def _blip(self, context: Context, work: Work, error: ManagerError, why: str) -> Later:
         memory = context.memory
@@ -148,7 +152,7 @@ class TargetStep(Operation):
         has_begun = bool(memory.get("asked") or memory.get("execution") or work.placement.actual_digest)
         patience = PATIENCE_IN_THE_MIDDLE if has_begun else PATIENCE_AT_START
         if time.time() - since > patience:
-            return self._fail(work, error)
+            return self._fail(context, work, error)
         memory["blips"] = [count + 1, since]
         memory["looks"] = memory.get("looks", 0) + 1
         if count == 0:
@@ -160,8 +164,8 @@ class TargetStep(Operation):
         seconds: float = self.seconds + 60 + context.memory.get("queued", 0.0)
         return seconds
 
-    def _fail(self, work: Work, error: ManagerError) -> Later:
-        work.failed(error.message)
+    def _fail(self, context: Context, work: Work, error: ManagerError) -> Later:
+        work.failed(context, error.message)
         cause = "timeout" if isinstance(error, OutOfTime) else str(error.kind)
         raise OperationError(error.message, cause=cause) from None
 
@@ -171,7 +175,7 @@ class TargetStep(Operation):
         It gives up by its own clock: a deadline of `Later` would count from the beginning of the step.
         """
         memory = context.memory
-        work = Work.of(self.target, context.run_id)
+        work = Work.of(self.target, context)
         since = memory.setdefault("cancel_since", time.time())
         try:
             with session(work.environment) as client:
@@ -183,7 +187,7 @@ class TargetStep(Operation):
         if isinstance(said, Later):
             return said
         context.say(said, kind="cancel")
-        work.failed(said)
+        work.failed(context, said)
         return None
 
     def _tell_cancel(self, context: Context, work: Work, client: ManagerClient) -> str | Later:

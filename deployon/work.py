@@ -1,4 +1,4 @@
-"""One target at work: what its steps need, loaded in one query, and what becomes of its placement and deployment on the way."""
+"""A target at work: what its steps need, read for many with one query, and what becomes of its placement and deployment."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import functools
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
-
-from django.db import transaction
-from django.utils import timezone
 
 from deployon.models import Placement, Rollout, ServiceVersion, Target
 from deployon.orders import order_for
-from inventory.deployments import refresh_states
+from deployon.settling import Change, store
 from inventory.driver import NotYet, Order, Outcome
 from inventory.models import Archive, Deployment
-from runs.operations import OperationError
+from runs.operations import Context, OperationError
 
 IN_PROGRESS = "in_progress"  # what lists of v3.1 say of an execution that has not ended
-_ALL = tuple(Placement.State)
 KEPT_SECONDS = 120.0
-_KEPT: OrderedDict[tuple[int, int], tuple[float, Work]] = OrderedDict()
+Key = tuple[int, int, int]  # target, run, attempt of the run
+_KEPT: OrderedDict[Key, tuple[float, Work]] = OrderedDict()
 _LOCK = threading.Lock()
 _PLANS: dict[int, tuple[float, ServiceVersion, dict[str, Any]]] = {}
 _TARGET = (
@@ -47,7 +45,7 @@ _COLUMNS = (
 class Work:
     """A target with all that its steps need; `placement` and its deployment hold only the fields that are used here."""
 
-    key: tuple[int, int]  # target, run
+    key: Key
     environment: int
     environment_deployment: int
     version: ServiceVersion
@@ -56,131 +54,132 @@ class Work:
     sub_manager: int = 0
     limit: int = 0  # targets at work at once there; 0: no limit
     has_place: bool = False  # see deployon.places
-    _news: dict[str, dict[str, Any]] = field(default_factory=dict)  # learnt and not written yet, by model
 
     @classmethod
-    def load(cls, target_id: int) -> Work:
-        """OperationError where its rows are gone. Plain columns: whole rows of seven tables cost five times as much to read."""
-        found: tuple[Any, ...] | None = Target.objects.filter(pk=target_id).values_list(*_COLUMNS).first()
-        if found is None or found[len(_TARGET)] is None:
-            raise OperationError(
-                "This target is not there any more: its rollout was deleted or its environment removed. Start a new rollout.",
-                cause="gone",
-            )
-        values = iter(found)
+    def load(cls, keys: Collection[Key]) -> dict[Key, Work]:
+        """Those that are still there. Plain columns: whole rows of seven tables cost five times as much to read."""
+        found = Target.objects.filter(pk__in={target for target, _, _ in keys}).values_list("pk", *_COLUMNS)
+        rows = {row[0]: row[1:] for row in found}
+        return {key: cls.read(key, rows[key[0]]) for key in keys if key[0] in rows and rows[key[0]][len(_TARGET)]}
+
+    @classmethod
+    def read(cls, key: Key, columns: Iterable[Any]) -> Work:
+        values = iter(columns)
         rollout, run, environment, above, wire_id, has_place, manager, limit = (next(values) for _ in _TARGET)
         placement = Placement(**{name: next(values) for name in _PLACEMENT})
         placement.deployment = Deployment(**{name: next(values) for name in _DEPLOYMENT})
         version, inputs = plan_of(rollout)
         order = order_for(version, inputs, wire_id, f"R-{run}")
-        return cls((target_id, run), environment, above, version, placement, order, manager, limit, has_place)
+        return cls(key, environment, above, version, placement, order, manager, limit, has_place)
 
     @classmethod
-    def of(cls, target_id: int, run_id: int) -> Work:
-        """The same, kept for a short while: the steps of one target follow each other in one process.
+    def of(cls, target: int, context: Context) -> Work:
+        """Kept for a short while, for the steps of one target follow each other in one process. OperationError where it is gone.
 
-        What another process wrote meanwhile is not seen; the driver looks at the sub-manager itself where that matters.
+        What another process wrote meanwhile is not seen; the driver looks at the sub-manager itself where that matters. What was
+        learnt here and then dropped, because the step was handed on, is not seen either: the run has another attempt by then.
         """
-        now = time.monotonic()
-        with _LOCK:
-            while _KEPT and next(iter(_KEPT.values()))[0] < now:
-                _KEPT.popitem(last=False)
-            found = _KEPT.get((target_id, run_id))
-        if found is not None:
-            return found[1]
-        work = cls.load(target_id)
-        with _LOCK:
-            _KEPT[target_id, run_id] = (now + KEPT_SECONDS, work)
+        key = (target, context.run_id, context.run_attempt)
+        work = _kept(key) or cls.have([key]).get(key)
+        if work is None:
+            raise OperationError(
+                "This target is not there any more: its rollout was deleted or its environment removed. Start a new rollout.",
+                cause="gone",
+            )
         return work
+
+    @classmethod
+    def have(cls, keys: Collection[Key]) -> dict[Key, Work]:
+        """All of them that are there, with one query for those that are not kept."""
+        known = {key: work for key in keys if (work := _kept(key))}
+        loaded = cls.load([key for key in keys if key not in known]) if len(known) < len(keys) else {}
+        until = time.monotonic() + KEPT_SECONDS
+        with _LOCK:
+            _KEPT.update((key, (until, work)) for key, work in loaded.items())
+        return known | loaded
 
     def drop(self) -> None:
         """Read it again the next time."""
         with _LOCK:
             _KEPT.pop(self.key, None)
 
-    def begin(self, state: str) -> None:
+    def begin(self, context: Context, state: str) -> None:
         """Work starts there: deploying or removing."""
         if self.placement.state == state:
             return
-        self._learn(
-            self.placement.deployment,
-            deployment_status=Deployment.DeploymentStatus.IN_PROGRESS,
-            latest_execution_status=IN_PROGRESS,
-            latest_execution_workflow="uninstall" if state == Placement.State.REMOVING else "install",
-            latest_execution_finished=0,
-            latest_execution_total=0,
-        )
-        self._move(state)
+        begun = {
+            "deployment_status": Deployment.DeploymentStatus.IN_PROGRESS,
+            "latest_execution_status": IN_PROGRESS,
+            "latest_execution_workflow": "uninstall" if state == Placement.State.REMOVING else "install",
+            "latest_execution_finished": 0,
+            "latest_execution_total": 0,
+        }
+        self._change(context, {"state": state, "why": ""}, begun)
 
-    def note(self, **changes: Any) -> None:
-        """What we learnt of the remote side: ids, digest, hash. Written with the next change; lost with a crash, it is looked up."""
-        self._learn(self.placement, **changes)
+    def note(self, context: Context, **changes: Any) -> None:
+        """What we learnt of the remote side: ids, digest, hash."""
+        self._change(context, changes, {})
 
-    def note_execution(self, look: NotYet) -> None:
-        """The progress of the remote execution, for the row that lists show; as `note`."""
-        self._learn(self.placement, remote_execution=look.execution_id)
-        self._learn(
-            self.placement.deployment,
-            latest_execution=look.execution_id[:36],
-            latest_execution_total=look.total,
-            latest_execution_finished=look.finished,
-        )
+    def note_execution(self, context: Context, look: NotYet) -> None:
+        """The progress of the remote execution, for the row that lists show."""
+        progress = {
+            "latest_execution": look.execution_id[:36],
+            "latest_execution_total": look.total,
+            "latest_execution_finished": look.finished,
+        }
+        self._change(context, {"remote_execution": look.execution_id}, progress)
 
-    def save(self) -> None:
-        """Write what was noted."""
-        with transaction.atomic():
-            for row in (self.placement, self.placement.deployment):
-                if new := self._news.pop(row._meta.label, None):
-                    type(row).objects.filter(pk=row.pk).update(**new, updated_at=timezone.now())
-
-    def deployed(self, outcome: Outcome) -> None:
+    def deployed(self, context: Context, outcome: Outcome) -> None:
         """It is installed there; `outcome` is what it offers and how the sub-manager sees it."""
         is_good = outcome.deployment_status in ("", "good")
         why = "" if is_good else f"The sub-manager says {outcome.deployment_status} of it; look at it there."
         status = Deployment.DeploymentStatus
-        self._learn(self.placement, capabilities=dict(outcome.capabilities))
-        self._learn(
-            self.placement.deployment,
-            installation_status=Deployment.InstallationStatus.ACTIVE,
-            deployment_status=status.GOOD if is_good else status.REQUIRES_ATTENTION,
-            latest_execution_status="completed",
-        )
-        self._settle(Placement.State.DEPLOYED, why)
+        installed = {
+            "installation_status": Deployment.InstallationStatus.ACTIVE,
+            "deployment_status": status.GOOD if is_good else status.REQUIRES_ATTENTION,
+            "latest_execution_status": "completed",
+        }
+        has_it = {"state": Placement.State.DEPLOYED, "why": why, "capabilities": dict(outcome.capabilities)}
+        self._change(context, has_it, installed, is_end=True)
 
-    def removed(self) -> None:
+    def removed(self, context: Context) -> None:
         """It is gone from there, and so are its rows here; targets keep telling of it."""
-        deployment = self.placement.deployment
-        with transaction.atomic():
-            self.placement.delete()
-            deployment.delete()
-            refresh_states(Deployment(pk=self.environment_deployment))
-        self.drop()
+        self._change(context, {}, {}, is_end=True, is_gone=True)
 
-    def failed(self, why: str, *, differs: bool = False) -> None:
+    def failed(self, context: Context, why: str, *, differs: bool = False) -> None:
         """It did not come about; or something else is there."""
         attention = Deployment.DeploymentStatus.REQUIRES_ATTENTION
-        self._learn(self.placement.deployment, deployment_status=attention, latest_execution_status="failed")
-        self._settle(Placement.State.DIFFERS if differs else Placement.State.FAILED, why[:512])
+        state = Placement.State.DIFFERS if differs else Placement.State.FAILED
+        fault = {"deployment_status": attention, "latest_execution_status": "failed"}
+        self._change(context, {"state": state, "why": why[:512]}, fault, is_end=True)
 
-    def _settle(self, state: str, why: str) -> None:
-        """A placement has no children of its own: what changes with it begins at its environment."""
-        with transaction.atomic():
-            self._move(state, why)
-            refresh_states(Deployment(pk=self.environment_deployment))
-        self.drop()
-
-    def _move(self, state: str, why: str = "") -> None:
-        with transaction.atomic():
-            new = self._news.pop(self.placement._meta.label, {})
-            self.placement.move(state, only_from=_ALL, **new, why=why, updated_at=timezone.now())
-            self.save()
-
-    def _learn(self, row: Placement | Deployment, **changes: Any) -> None:
-        new = {name: value for name, value in changes.items() if getattr(row, name) != value}
-        if new:
-            self._news.setdefault(row._meta.label, {}).update(new)
+    def _change(
+        self,
+        context: Context,
+        of_placement: dict[str, Any],
+        of_deployment: dict[str, Any],
+        *,
+        is_end: bool = False,
+        is_gone: bool = False,
+    ) -> None:
+        """Remember it for the next steps, and have it stored with what comes of this look."""
+        placement, deployment = self.placement, self.placement.deployment
+        for row, new in ((placement, of_placement), (deployment, of_deployment)):
             for name, value in new.items():
                 setattr(row, name, value)
+        above = self.environment_deployment if is_end else None
+        context.write(store, Change(placement.pk, deployment.pk, of_placement, of_deployment, above, is_gone))
+        if is_end:
+            self.drop()
+
+
+def _kept(key: Key) -> Work | None:
+    now = time.monotonic()
+    with _LOCK:
+        while _KEPT and next(iter(_KEPT.values()))[0] < now:
+            _KEPT.popitem(last=False)
+        found = _KEPT.get(key)
+    return found and found[1]
 
 
 @functools.lru_cache(maxsize=4)
