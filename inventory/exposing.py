@@ -13,8 +13,8 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
-from accounts.models import Tenant, Visibility
-from inventory import names, probing, standing
+from accounts.models import Secret, Tenant, Visibility
+from inventory import names, probing, reuse, standing
 from inventory.connections import (
     ConnectionFields,
     Target,
@@ -188,17 +188,28 @@ def _check_is_idle(environment: Environment) -> None:
 def check_connection(
     *, by: Actor, tenant: Tenant, environment: Environment | None = None, **fields: Unpack[Fields]
 ) -> Climb:
-    """Climb the ladder with what a form holds; saves nothing. `environment` lends its credential where none is entered."""
+    """Climb the ladder with what a form holds; saves nothing. `environment` lends its credential where none is entered.
+
+    That a stored secret was sent somewhere is in the audit trail.
+    """
     target = read_target(fields)
     if environment is not None and not is_given(fields):
+        _note_sent(by, reuse.secrets_of(environment), target)
         credential = credential_of(environment)
     else:
         parts = read_parts(by, tenant, fields)
+        _note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
         try:
             credential = opened(**parts)
         except ManagerError as error:
             return probing.cannot_begin("credential", error.kind, error.message)
     return probing.climb_within(address_for(with_known_trust(tenant, target)), credential)
+
+
+def _note_sent(by: Actor, stored: list[Secret], target: Target) -> None:
+    for secret in stored:
+        told = {"to": f"{target.protocol}://{target.endpoint}:{target.port}"}
+        audit.record(by=by, action="secret.send", row=secret, tenant=secret.tenant, after=told)
 
 
 def test_connection(

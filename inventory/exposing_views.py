@@ -39,6 +39,7 @@ def environment_add(request: TenantRequest) -> HttpResponse:
 def wanted_of(form: EnvironmentForm) -> dict[str, Any]:
     """What the form holds in the words of inventory.exposing; parts of the method that was not chosen are left out."""
     data = dict(form.cleaned_data)
+    data.pop("may_reuse", None)
     parts = ("token",) if data.pop("method") == "token" else ("username", "password")
     for part in ("token", "username", "password"):
         value, stored = data.pop(part), data.pop(f"{part}_secret")

@@ -8,6 +8,8 @@ from django import forms
 
 from accounts.models import Secret, Tenant, User
 from accounts.reads import visible_secrets
+from inventory import reuse
+from inventory.connections import ConnectionFields, read_target
 from inventory.models import Credential, Environment, Site, SubManager
 
 SECRET_PARTS = ("token", "username", "password")
@@ -72,6 +74,9 @@ class EnvironmentForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
     )
+    may_reuse = forms.BooleanField(
+        label="A stored secret may be sent to this manager although it was not used there before", required=False
+    )
     site = forms.ModelChoiceField(required=False, queryset=Site.objects.none(), empty_label="No site")
     labels = forms.CharField(
         required=False,
@@ -85,7 +90,7 @@ class EnvironmentForm(forms.Form):
         if environment:
             kwargs["initial"] = initial_of(environment)
         super().__init__(*args, **kwargs)
-        self.environment = environment
+        self.environment, self.tenant = environment, tenant
         stored = visible_secrets(user, tenant).filter(purpose=Secret.Purpose.CREDENTIAL).order_by("name")
         self.has_stored_secrets = stored.exists()
         for name in SECRET_PARTS:
@@ -111,6 +116,8 @@ class EnvironmentForm(forms.Form):
         data = super().clean() or {}
         if self.environment is None or self.is_credential_given(data):
             self.check_credential(data)
+        if not data.get("may_reuse"):
+            self.warn_of_reuse(data)
         if data.get("protocol") == "https":
             missing = {
                 "ca_bundle": "Paste the certificates of its authority, as PEM text.",
@@ -123,6 +130,22 @@ class EnvironmentForm(forms.Form):
             if field and not data.get(field):
                 self.add_error(field, missing[data["trust"]])
         return data
+
+    def warn_of_reuse(self, data: dict[str, Any]) -> None:
+        """Before a stored secret goes to a manager that it was not used at, the person says that this is meant."""
+        part = "token" if data.get("method") == "token" else "password"
+        stored = [data[f"{part}_secret"]] if data.get(f"{part}_secret") else []
+        if self.environment is not None and not self.is_credential_given(data):
+            stored = reuse.secrets_of(self.environment)
+        if not stored or not data.get("endpoint"):
+            return
+        where = ConnectionFields(endpoint=data["endpoint"], protocol=data.get("protocol", ""), port=data.get("port"))
+        try:
+            warning = reuse.warning_of(self.tenant, stored, read_target(where))
+        except forms.ValidationError:
+            return  # what is wrong with the endpoint is told when it is used
+        if warning:
+            self.add_error("may_reuse", warning)
 
     def is_credential_given(self, data: dict[str, Any]) -> bool:
         """Was any part of a credential entered or picked?"""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accounts.models import AuditEntry, Secret
+from inventory.doubles import ManagerDouble
 from inventory.models import Environment, Label, Site
 from tests.inventory import factories as inventory
 
@@ -64,8 +66,6 @@ def test_check_shows_the_ladder_for_what_the_form_holds(signed_in, alice, double
 
 
 def test_check_offers_the_certificate_that_was_shown(signed_in, alice, settings):
-    from inventory.doubles import ManagerDouble
-
     settings.ENDPOINT_NETWORKS = ["127.0.0.1/32"]
     with ManagerDouble.secure() as secure:
         client = signed_in(alice)
@@ -85,6 +85,29 @@ def test_change_keeps_the_credential_that_is_not_entered_again(signed_in, alice,
     assert "user in acme" in client.post("/environments/check/", changed).text
     reply = client.post(f"/environments/{environment.pk}/change/", changed, follow=True)
     assert "edge-one is ready" in reply.text
+
+
+def test_a_stored_secret_goes_to_another_manager_only_when_that_is_said(signed_in, alice, double):
+    client = signed_in(alice)
+    client.post("/environments/add/", form(double))
+    stored = Secret.objects.get()
+    with ManagerDouble() as another:
+        chosen = form(another, name="edge-2", token="", token_secret=stored.pk)
+        for address in ("/environments/check/", "/environments/add/"):
+            words = client.post(address, chosen).text
+            assert f"{stored.name} is in use at http://127.0.0.1:{double.port}" in words
+        moved = form(another, name="edge-1", token="", environment=Environment.objects.get().pk)
+        for address in ("/environments/check/", f"/environments/{moved['environment']}/change/"):
+            assert "tick that it may be sent there" in client.post(address, moved).text
+        assert not another.requests
+
+        reply = client.post("/environments/add/", chosen | {"may_reuse": "1"}, follow=True)
+        assert "edge-2 is" in reply.text and another.requests
+        assert not AuditEntry.objects.filter(action="secret.send").exists()
+        client.post("/environments/check/", chosen | {"may_reuse": "1"})
+        assert AuditEntry.objects.get(action="secret.send").after == {"to": f"http://127.0.0.1:{another.port}"}
+    again = form(double, name="edge-3", token="", token_secret=stored.pk)
+    assert "edge-3 is ready" in client.post("/environments/add/", again, follow=True).text
 
 
 def test_labels_are_replaced_and_a_wrong_line_stays_in_the_field(signed_in, alice, acme):
