@@ -40,7 +40,7 @@ def ensure_certificates(*, by: Actor, cluster: Cluster, is_renewal: bool = False
     made: list[Certificate] = []
     layout, authority = cluster.layout(), current(cluster, Kind.AUTHORITY, AUTHORITY)
     if authority is None:
-        if cluster.certificates.filter(state__in=[State.CURRENT, State.REQUESTED]).exists():
+        if Certificate.objects.filter(cluster=cluster, state__in=[State.CURRENT, State.REQUESTED]).exists():
             return made
         pair = making.make_authority(cluster.name)
         authority = _keep(by, cluster, Kind.AUTHORITY, AUTHORITY, Source.OWN, pair)
@@ -53,7 +53,7 @@ def ensure_certificates(*, by: Actor, cluster: Cluster, is_renewal: bool = False
         if is_renewal or present is None or _is_outdated(present, wanted):
             pair = making.sign_host(signer, host.name, wanted)
             made.append(_keep(by, cluster, Kind.HOST, host.name, Source.OWN, pair))
-    for client in cluster.certificates.filter(kind=Kind.CLIENT, state=State.CURRENT):
+    for client in Certificate.objects.filter(cluster=cluster, kind=Kind.CLIENT, state=State.CURRENT):
         if is_renewal or _is_outdated(client, ()):
             pair = making.sign_client(signer, client.owner)
             made.append(_keep(by, cluster, Kind.CLIENT, client.owner, Source.OWN, pair))
@@ -76,7 +76,9 @@ def request_certificates(*, by: Actor, cluster: Cluster) -> dict[str, str]:
     layout, requests = cluster.layout(), {}
     for host in layout.hosts:
         wanted = names_of(layout, host)
-        row = cluster.certificates.filter(kind=Kind.HOST, owner=host.name, state=State.REQUESTED).first()
+        row = Certificate.objects.filter(
+            cluster=cluster, kind=Kind.HOST, owner=host.name, state=State.REQUESTED
+        ).first()
         if row is None or set(row.names) != set(wanted):
             if row is not None:
                 _retire(by, row)
@@ -98,7 +100,9 @@ def accept_signed(*, by: Actor, cluster: Cluster, authority: str, signed: Mappin
     """Take what the operator's CA made of the requests: {host: PEM}, with the CA's certificate. All rules are asked first."""
     requested = {
         row.owner: row
-        for row in cluster.certificates.filter(kind=Kind.HOST, state=State.REQUESTED).select_related("key")
+        for row in Certificate.objects.filter(cluster=cluster, kind=Kind.HOST, state=State.REQUESTED).select_related(
+            "key"
+        )
     }
     unknown = sorted(set(signed) - set(requested))
     if unknown:
@@ -146,7 +150,7 @@ def upload_certificates(
 
 def check_certificates(cluster: Cluster, *, now: datetime.datetime | None = None) -> list[Finding]:
     """Everything wrong with what is in use; keys are not opened for it."""
-    if not cluster.certificates.filter(state=State.CURRENT).exists():
+    if not Certificate.objects.filter(cluster=cluster, state=State.CURRENT).exists():
         return []  # nothing was decided: the cluster makes its own when it is built
     entrance = current(cluster, Kind.ENTRANCE, ENTRANCE)
     material = rules.Material(
@@ -171,7 +175,7 @@ def files_for(cluster: Cluster, host: Host) -> list[RenderedFile]:
             {"certificates": f"{host.name} has no certificate yet. Plan again, or give what your CA signed."}
         )
     entrance = current(cluster, Kind.ENTRANCE, ENTRANCE)
-    clients = cluster.certificates.filter(kind=Kind.CLIENT, state=State.CURRENT).select_related("key")
+    clients = Certificate.objects.filter(cluster=cluster, kind=Kind.CLIENT, state=State.CURRENT).select_related("key")
     material = HostMaterial(
         authority=authority.pem,
         own=_opened(own),
@@ -183,9 +187,10 @@ def files_for(cluster: Cluster, host: Host) -> list[RenderedFile]:
 
 def current(cluster: Cluster, kind: str, owner: str) -> Certificate | None:
     """The one in use."""
-    rows = cluster.certificates.filter(kind=kind, owner=owner, state=State.CURRENT).select_related("key")
-    found: Certificate | None = rows.first()
-    return found
+    rows = Certificate.objects.filter(cluster=cluster, kind=kind, owner=owner, state=State.CURRENT).select_related(
+        "key"
+    )
+    return rows.first()
 
 
 def _take(by: Actor, cluster: Cluster, authority: str, pairs: Mapping[str, Pair], source: str) -> list[Certificate]:
@@ -212,7 +217,7 @@ def _given_authority(cluster: Cluster, text: str) -> rules.Given:
 
 def _given(cluster: Cluster, kind: str, pairs: Mapping[str, Pair]) -> dict[str, rules.Given]:
     """What is in use, with the given ones in place of theirs."""
-    rows: Iterable[Certificate] = cluster.certificates.filter(kind=kind, state=State.CURRENT)
+    rows: Iterable[Certificate] = Certificate.objects.filter(cluster=cluster, kind=kind, state=State.CURRENT)
     kept = {row.owner: rules.Given(row.pem, rules.KEPT) for row in rows}
     return kept | {name: rules.Given(pair.certificate, pair.key) for name, pair in pairs.items()}
 
@@ -226,7 +231,9 @@ def _is_outdated(row: Certificate, wanted: Iterable[str]) -> bool:
 
 def _keep(by: Actor, cluster: Cluster, kind: str, owner: str, source: str, pair: Pair) -> Certificate:
     """Store a certificate as the one in use; the one before it, and a request for it, are retired and their keys destroyed."""
-    for row in cluster.certificates.filter(kind=kind, owner=owner, state__in=[State.CURRENT, State.REQUESTED]):
+    for row in Certificate.objects.filter(
+        cluster=cluster, kind=kind, owner=owner, state__in=[State.CURRENT, State.REQUESTED]
+    ):
         _retire(by, row)
     read = read_certificates(pair.certificate)[0]
     row = Certificate.objects.create(

@@ -6,7 +6,7 @@ C7 reads here as "a certificate for users that nothing of ours would show": TLS 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from installs.findings import Finding, error, in_order, warning
@@ -213,7 +213,7 @@ def _entrance_name(layout: Layout, certificate: Certificate) -> Iterator[Finding
         )
 
 
-def _read(given: Given, field: str, host: str, who: str) -> Iterator[Finding]:
+def _read(given: Given, field: str, host: str, who: str) -> Generator[Finding, None, list[Certificate]]:
     """Yields what is wrong with the two files themselves; returns the certificates, none where they cannot be read."""
     if bool(given.certificate) != bool(given.key) and field != "authority":
         there, missing = ("certificate", "key") if given.certificate else ("key", "certificate")
