@@ -28,7 +28,7 @@ from inventory.connectors.ssh.values import (
 
 CONNECT_SECONDS, BANNER_SECONDS, HANDSHAKE_SECONDS, AUTH_SECONDS = 8.0, 10.0, 10.0, 15.0
 KEEPALIVE_SECONDS = 10
-SILENCE_MILLISECONDS = 25_000  # how long sent data may stay unacknowledged before the connection counts as lost
+SILENCE_MILLISECONDS = 15_000  # how long sent data may stay unacknowledged before the connection counts as lost
 WEAK = {
     "keys": ["ssh-rsa", "ssh-dss"],
     "pubkeys": ["ssh-rsa", "ssh-dss"],

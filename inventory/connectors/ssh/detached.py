@@ -46,7 +46,7 @@ sync "$1/output" "$1/code.new"
 mv -f "$1/code.new" "$1/code"
 END
 systemd-run --quiet --collect --no-ask-password --unit="$2" --description="DeployOn: $2" -p TimeoutStopSec={STOP_SECONDS} \\
-  -p KillMode=control-group {" ".join(f"--setenv={name}={value}" for name, value in ENVIRONMENT.items())} \\
+  -p KillMode=control-group -p IgnoreSIGPIPE=no {" ".join(f"--setenv={name}={value}" for name, value in ENVIRONMENT.items())} \\
   sh "$1/$2/run" "$1/$2" "$3" 9>&-
 echo started
 """
