@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from deployon.models import Placement, Rollout, ServiceVersion, Target
 from inventory.label_rules import PARENT_KEY, TYPE_KEY
 from inventory.models import Deployment, Environment, Label
+from runs.bulk import insert_rows
 
 _BATCH = 500
 LABEL_SERVICE, LABEL_VERSION = "portal-service", "portal-version"
@@ -96,16 +97,14 @@ def _label(by: Actor, version: ServiceVersion, environments: dict[int, Environme
     keys = list(environments)
     for start in range(0, len(keys), _BATCH):
         Label.objects.filter(deployment__in=keys[start : start + _BATCH], key__in=_OURS).delete()
-    Label.objects.bulk_create(
-        (
-            Label(deployment_id=key, key=name, value=value, created_by=by.user)
-            for key, environment in environments.items()
-            for name, value in (
-                (TYPE_KEY, "service"),
-                (PARENT_KEY, environment.deployment.wire_id),
-                (LABEL_SERVICE, version.service.name),
-                (LABEL_VERSION, str(version.number)),
-            )
-        ),
-        batch_size=_BATCH,
-    )
+    labels = [
+        Label(deployment_id=key, key=name, value=value, created_by=by.user)
+        for key, environment in environments.items()
+        for name, value in (
+            (TYPE_KEY, "service"),
+            (PARENT_KEY, environment.deployment.wire_id),
+            (LABEL_SERVICE, version.service.name),
+            (LABEL_VERSION, str(version.number)),
+        )
+    ]
+    insert_rows(Label, labels)

@@ -10,6 +10,7 @@ from django.db.models import Max
 
 from accounts.models import Tenant, User
 from runs import parents, plans
+from runs.bulk import insert_rows
 from runs.control import cancel, pause, resume, resume_failed, wake
 from runs.models import Event, Plan, Run, Step
 from runs.operations import Operation
@@ -133,6 +134,6 @@ def add_children(parent: Run, children: Iterable[Child]) -> list[Run]:
         for run, (what, _, _) in zip(runs, children, strict=True):
             stages = what.stages if isinstance(what, Plan) else [plans.stage("", [plans.lane("", what)])]
             steps += plans.steps_of(run.pk, stages)
-        Step.objects.bulk_create(steps)
+        insert_rows(Step, steps)
         Event.objects.create(run=parent, top=parent, kind="run.children", message=f"{len(runs)} runs to carry out.")
     return runs
