@@ -189,10 +189,10 @@ def test_a_detached_script_may_be_large_and_hold_secrets_that_nobody_sees(host, 
     assert "top-secret" not in host.run(Command("ps", "-eo", "args")).stdout
     progress, text = ended(host, unit)
     assert progress.code == 0 and text.endswith("\n10\n") and "top-secret" not in text
-    folder = f"/var/lib/deployon/detached/{unit}"
-    assert host.run(Command("stat", "-c", "%U %a", f"{folder}/script", folder, f"{folder}/..")).stdout == (
-        "root 600\nroot 700\nroot 700\n"
-    )
+    folder = f"/var/lib/deployon-setup/detached/{unit}"
+    assert host.run(
+        Command("stat", "-c", "%U %a", f"{folder}/script", folder, f"{folder}/..", f"{folder}/../..")
+    ).stdout == ("root 600\nroot 700\nroot 700\nroot 755\n")
 
 
 def test_detached_work_may_run_as_the_user_who_logs_in(host, unit):

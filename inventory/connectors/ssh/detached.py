@@ -12,7 +12,8 @@ from inventory.connectors.ssh.values import HostError, HostErrorKind
 if TYPE_CHECKING:
     from inventory.connectors.ssh.session import Host
 
-FOLDER = "/var/lib/deployon/detached"  # on disk: what had ended before a power cut is not done twice
+# On disk: what had ended before a power cut is not done twice. Not below the folder of the service, whose user owns that one.
+FOLDER = "/var/lib/deployon-setup/detached"
 KEPT_DAYS = 7
 MOST_AT_ONCE = 64 * 1024
 STOPPED = 143  # the exit code of what was stopped: 128 + SIGTERM
@@ -20,6 +21,8 @@ STOP_SECONDS = 20
 
 # $1 folder, $2 unit, $3 user, $4 size of the script. A folder without code whose unit is not at work was lost with its host: it starts anew.
 START = f"""
+umask 022
+mkdir -p -- "$(dirname -- "$1")"
 umask 077
 command -v systemd-run > /dev/null && [ -d /run/systemd/system ] || {{ echo "it does not run systemd" >&2; exit 3; }}
 mkdir -p -m 700 "$1"
