@@ -6,6 +6,7 @@ from rest_framework.routers import DefaultRouter
 
 import accounts.api
 import deployon.api
+import installs.api
 import inventory.api
 import runs.api
 
@@ -17,7 +18,7 @@ class Router(DefaultRouter):
 
 
 router = Router()
-for app in (accounts.api, runs.api, inventory.api, deployon.api):
+for app in (accounts.api, runs.api, inventory.api, installs.api, deployon.api):
     for prefix, viewset, basename in app.routes:
         # Names of their own: an address of the API must never be taken for the page of the same name.
         router.register(prefix, viewset, basename=f"api-{basename.removeprefix('api-')}")

@@ -28,6 +28,8 @@ NOUNS = {
     "environments": "inventory.Environment",
     "sub-managers": "inventory.SubManager",
     "filters": "inventory.Filter",
+    "clusters": "inventory.Cluster",
+    "hosts": "inventory.ClusterNode",
     "services": "deployon.Service",
     "versions": "deployon.ServiceVersion",
     "placements": "deployon.Placement",
