@@ -13,7 +13,7 @@ from rest_framework import serializers
 from installs.findings import Severity
 from installs.models import Certificate
 from inventory.cluster_hosts import read_public_key
-from inventory.layout import Balancing, Part
+from inventory.layout import Part
 from inventory.models import Cluster, ClusterNode, HostKey
 
 PARTS = [str(part) for part in Part]
@@ -118,7 +118,7 @@ class ClusterChangeSerializer(Strict):
     site = serializers.CharField(required=False, allow_blank=True, help_text="Name of a site")
     description = serializers.CharField(required=False, allow_blank=True)
     release = serializers.ChoiceField(choices=Cluster.Release.choices, required=False)
-    balancing = serializers.ChoiceField(choices=[str(choice) for choice in Balancing], required=False)
+    balancing = serializers.ChoiceField(choices=Cluster.Balancing.choices, required=False)
     entrance = serializers.CharField(
         required=False,
         allow_blank=True,

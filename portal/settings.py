@@ -210,6 +210,10 @@ SPECTACULAR_SETTINGS = {
         "TenantRole": "accounts.models.TenantRole",
         "RunState": "runs.states.RunState",
         "EnvironmentState": "inventory.models.Environment.State",
+        "ClusterState": "inventory.models.Cluster.State",
+        "HostState": "inventory.models.ClusterNode.State",
+        "HostKeyState": "inventory.models.HostKey.State",
+        "CertificateState": "installs.models.Certificate.State",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
 }

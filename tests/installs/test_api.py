@@ -4,13 +4,29 @@ import pytest
 from django.test import Client
 
 from accounts.models import Secret
+from installs import topology
+from inventory.connectors.ssh import fingerprint_of
+from inventory.host_access import Access
 from inventory.models import Cluster
 from tests import factories as people
 from tests.installs import authorities, factories, layouts
 from tests.installs.test_clusters import public_key
 from tests.installs.test_importing import TRIO
+from tests.services import sshd as servers
+from tests.services.shared import free_port
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    try:
+        with servers.running(tmp_path_factory.mktemp("sshd")) as server:
+            yield server
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+
+
 HOSTS = [
     {"name": f"n{n}", "private_address": f"10.0.0.1{n}", "parts": ["etcd", "database", "queue", "manager"]}
     for n in (1, 2, 3)
@@ -90,9 +106,22 @@ def test_a_host_key_is_trusted_by_its_whole_text_or_by_a_fingerprint_that_was_se
     ask("POST", "west/hosts/db2/trust-key/", {}, 400)
 
 
-def test_looking_at_the_key_of_a_host_that_does_not_answer_says_so(ask, acme):
-    factories.cluster(acme, layouts.all_in_one())
-    assert "box" in ask("POST", "solo/hosts/box/look-at-key/", {}, 409)["detail"]
+def test_the_key_that_a_host_shows_is_kept_as_offered_and_trusted_by_its_fingerprint(ask, acme, sshd, settings):
+    settings.ENDPOINT_NETWORKS = ["127.0.0.0/8"]
+    host = layouts.bare("box", 11, ssh_port=sshd.port)
+    cluster = factories.cluster(acme, topology.all_in_one("solo", host), access=Access(password="x"))
+    cluster.nodes.update(ssh_address="127.0.0.1")
+    seen = ask("POST", "solo/hosts/box/look-at-key/", {})
+    assert seen["state"] == "offered" and seen["fingerprint"] == fingerprint_of(sshd.address.host_key)
+    assert ask("POST", "solo/hosts/box/trust-key/", {"fingerprint": seen["fingerprint"]})["state"] == "trusted"
+    assert cluster.nodes.get().trusted_key().public_key == sshd.address.host_key
+
+
+def test_looking_at_the_key_of_a_host_that_does_not_answer_says_so(ask, acme, settings):
+    settings.ENDPOINT_NETWORKS = ["127.0.0.0/8"]
+    cluster = factories.cluster(acme, layouts.all_in_one())
+    cluster.nodes.update(ssh_address="127.0.0.1", ssh_port=free_port())
+    assert ask("POST", "solo/hosts/box/look-at-key/", {}, 409)["detail"].startswith("box: ")
 
 
 def test_findings_speak_of_layout_and_certificates(ask, acme):
