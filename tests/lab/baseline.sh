@@ -6,19 +6,23 @@
 #   baseline.sh down     takes them away
 #
 # db1-3: etcd, Patroni, PostgreSQL 17. mq1-3: RabbitMQ 4. app1-3: where managers would go. lb1: HAProxy 3. All: Prometheus.
-# ETCD_HOSTS="app1 app2 app3" puts etcd elsewhere; TTL="30 10 10" makes Patroni calmer. LAB_DIR, LAB_PREFIX, LAB_SUBNET as in the lab.
+# ETCD_HOSTS="app1 app2 app3" puts etcd elsewhere; TTL="30 10 10" makes Patroni calmer; RELEASE=bookworm is Debian 12, with PostgreSQL 15
+# and RabbitMQ 3.10. LAB_DIR, LAB_PREFIX, LAB_SUBNET as in the lab.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LAB_DIR=${LAB_DIR:-$PWD/var/lab}; LAB_PREFIX=${LAB_PREFIX:-lab}; export LAB_DIR LAB_PREFIX
 PYTHON=${PYTHON:-python3}
-OWN=$LAB_DIR/baseline                    # debs, certificates and passwords of the baseline
+OWN=$LAB_DIR/baseline/$LAB_PREFIX        # certificates and passwords of this lab
 SUBNET=${LAB_SUBNET:-10.77.0.0/24}; NET=${SUBNET%.*}
 DBS="db1 db2 db3"; MQS="mq1 mq2 mq3"; APPS="app1 app2 app3"; ALL="$DBS $MQS $APPS lb1"
 ETCD_HOSTS=${ETCD_HOSTS:-$DBS}
 read -r TTL LOOP_WAIT RETRY <<< "${TTL:-20 5 5}"
 LB=$NET.20
+RELEASE=${RELEASE:-trixie}
+case $RELEASE in trixie) PG=17 ;; bookworm) PG=15 ;; *) echo "RELEASE is trixie or bookworm, not $RELEASE" >&2; exit 2 ;; esac
+DEBS=$LAB_DIR/baseline/debs-$RELEASE
 declare -A PACKAGES=(
-  [postgres]="postgresql-17 patroni python3-etcd prometheus-postgres-exporter"
+  [postgres]="postgresql-$PG patroni python3-etcd prometheus-postgres-exporter"
   [etcd]="etcd-server etcd-client"
   [queue]="rabbitmq-server"
   [balancer]="haproxy"
@@ -43,7 +47,7 @@ to() {                                    # to HOST COMMAND: over SSH, standard 
 }
 on() {                                    # on HOST FUNCTION: runs one of the functions below over there
   local host=$1; shift
-  { declare -p NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP
+  { declare -p PG NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP
     declare -f
     echo 'set -eu; H=$(hostname); IP=$(ip_of $H)'
     echo "{ $(printf '%s; ' "$@")} < /dev/null"; } | to "$host" bash -s
@@ -58,23 +62,23 @@ phase() { local t=$EPOCHREALTIME; "${@:2}"; awk -v a="$t" -v b="$EPOCHREALTIME" 
 # --- Packages: ordinary apt for the target release, in folders of its own; "installed" is what the base has.
 
 fetch_debs() {
-  local base apt part; base=$(lab base trixie); apt=$OWN/apt
+  local base apt part; base=$(lab base "$RELEASE"); apt=$DEBS/.apt
   mkdir -p "$apt"/etc/apt/{apt.conf.d,preferences.d,trusted.gpg.d} "$apt"/var/lib/apt/lists/partial "$apt"/var/cache/apt/archives/partial
   cp -r "$base/etc/apt/sources.list.d" "$apt/etc/apt/"
   local get=(timeout 600 apt-get -q -o "Dir=$apt" -o "Dir::State::status=$base/var/lib/dpkg/status" -o APT::Sandbox::User=root)
   "${get[@]}" update
   for part in "${!PACKAGES[@]}"; do
-    mkdir -p "$OWN/debs/$part/partial"
+    mkdir -p "$DEBS/$part/partial"
     # shellcheck disable=SC2086
-    "${get[@]}" install -y --download-only --no-install-recommends -o "Dir::Cache::archives=$OWN/debs/$part" ${PACKAGES[$part]}
-    rm -rf "$OWN/debs/$part/"{partial,lock}
+    "${get[@]}" install -y --download-only --no-install-recommends -o "Dir::Cache::archives=$DEBS/$part" ${PACKAGES[$part]}
+    rm -rf "$DEBS/$part/"{partial,lock}
   done
-  du -sh "$OWN/debs"
+  du -sh "$DEBS"
 }
 
 push() {                                  # the packages of a host's parts, one stream
   local part dirs=()
-  for part in $(parts_of "$1"); do dirs+=(-C "$OWN/debs/$part" .); done
+  for part in $(parts_of "$1"); do dirs+=(-C "$DEBS/$part" .); done
   tar -c "${dirs[@]}" | to "$1" 'mkdir -p /var/tmp/debs; tar -x --no-same-owner -C /var/tmp/debs'
 }
 push_all() { local host pids=() pid; for host in $ALL; do push "$host" & pids+=($!); done; for pid in "${pids[@]}"; do wait "$pid"; done; }
@@ -124,7 +128,7 @@ keys_for() {                              # keys_for USER FOLDER: the host's cer
   install -o "$1" -g "$1" -m 600 /etc/cluster-pki/ca.crt /etc/cluster-pki/host.crt /etc/cluster-pki/host.key "$2"
 }
 
-# --- etcd 3.5
+# --- etcd 3.5 (3.4)
 
 etcd_member() {
   local h cluster=
@@ -162,7 +166,7 @@ EOF
     timeout 30 etcdctl --endpoints "https://$IP:2379" endpoint health > /dev/null 2>&1
 }
 
-# --- PostgreSQL 17 under Patroni 4
+# --- PostgreSQL 17 under Patroni 4 (15 under 3.0)
 
 patroni_member() {
   local h etcds=
@@ -217,9 +221,9 @@ postgresql:
   use_unix_socket: true            # else Patroni asks for "localhost", which is ::1 and in no line of pg_hba
   use_unix_socket_repl: true
   connect_address: $IP:5432
-  data_dir: /var/lib/postgresql/17/main
-  config_dir: /var/lib/postgresql/17/main
-  bin_dir: /usr/lib/postgresql/17/bin
+  data_dir: /var/lib/postgresql/$PG/main
+  config_dir: /var/lib/postgresql/$PG/main
+  bin_dir: /usr/lib/postgresql/$PG/bin
   pgpass: /var/lib/postgresql/.pgpass_patroni
   authentication:
     superuser: {username: postgres, password: $SUPERUSER, sslmode: verify-ca, sslrootcert: /etc/patroni/pki/ca.crt}
@@ -254,7 +258,7 @@ sys.exit(roles != ["Leader", "Replica", "Sync Standby"])' 2> /dev/null && return
   patronictl -c /etc/patroni/config.yml list >&2; return 1
 }
 
-# --- RabbitMQ 4
+# --- RabbitMQ 4 (3.10)
 
 queue_node() {
   local ssl n=0 h
@@ -289,7 +293,6 @@ management.ssl.keyfile = /etc/rabbitmq/pki/host.key
 prometheus.tcp.ip = 127.0.0.1
 cluster_formation.peer_discovery_backend = classic_config
 cluster_partition_handling = pause_minority
-default_queue_type = quorum
 vm_memory_high_watermark.absolute = 512MB
 disk_free_limit.absolute = 200MB
 net_ticktime = 10
@@ -307,7 +310,7 @@ queue_users() {
   timeout 30 rabbitmqctl -q set_permissions app '.*' '.*' '.*'
 }
 
-# --- HAProxy 3
+# --- HAProxy 3.0 (2.6)
 
 balancer() {
   local h
@@ -433,9 +436,10 @@ services() {
 }
 secrets() { local name; for name in SUPERUSER REPLICATION REWIND APP COOKIE; do echo "$name=$(openssl rand -hex 16)"; done; }
 hosts() {
+  local h key=up/etc/ssh/ssh_host_ed25519_key.pub
   # shellcheck disable=SC2086
-  lab up $ALL > /dev/null
-  local h; for h in $ALL; do cat "$LAB_DIR/labs/$LAB_PREFIX/$h/known_hosts" 2> /dev/null || echo "$(ip_of "$h") $(cut -d' ' -f1,2 "$LAB_DIR/labs/$LAB_PREFIX/$h/up/etc/ssh/ssh_host_ed25519_key.pub")"; done > "$OWN/known_hosts"
+  lab up --release "$RELEASE" $ALL > /dev/null
+  for h in $ALL; do echo "$(ip_of "$h") $(cut -d' ' -f1,2 "$LAB_DIR/labs/$LAB_PREFIX/$h/$key")"; done > "$OWN/known_hosts"
 }
 everything() {
   phase 'hosts' hosts
@@ -456,11 +460,11 @@ mkdir -p "$OWN"; chmod 700 "$OWN"
 case ${1:-} in
   debs) fetch_debs ;;
   up)
-    [ -d "$OWN/debs/all" ] || { echo "No packages in $OWN/debs: run '$0 debs' on a machine with a package archive." >&2; exit 1; }
+    [ -d "$DEBS/all" ] || { echo "No packages in $DEBS: run '$0 debs' on a machine with a package archive." >&2; exit 1; }
     (umask 077; secrets > "$OWN/secrets")
     # shellcheck disable=SC1091
     . "$OWN/secrets"
     phase 'total' everything ;;
   down) lab down ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import boot, identity
-from tests.lab.machine import LabError, run
+from tests.lab.machine import LabError, make_room, run
 from tests.lab.network import Network
 
 POWEROFF = "RTMIN+4"  # systemd's signal for poweroff.target
@@ -103,6 +103,7 @@ class Host:
         """Boots the host, where it is off, and returns at once; `wait` says when it answers."""
         if self.is_up:
             return self
+        make_room()
         self.network.open()
         self.network.plug_in(self.name, self.address)
         self.cgroup.mkdir(parents=True, exist_ok=True)
