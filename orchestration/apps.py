@@ -11,3 +11,6 @@ class OrchestrationConfig(AppConfig):
     def ready(self) -> None:
         # A worker finds operations by key: they must be registered in every process.
         import_module("orchestration.operations")
+        # The first upload or execution shall not wait until the runner's warm parent has started.
+        supervisor = import_module("orchestration.supervisor").supervisor
+        import_module("runs.warming").register(supervisor.warm)

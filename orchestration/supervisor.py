@@ -24,7 +24,7 @@ from orchestration.gateway_store import DatabaseStore
 from orchestration.models import Execution, LocalDeployment
 from orchestration.runner_gateway import RestGateway
 from orchestration.runner_host import RunnerHost
-from orchestration.runner_types import Outcome, RunnerSettings, WorkflowOrder
+from orchestration.runner_types import Outcome, RunnerError, RunnerSettings, WorkflowOrder
 from runs import engine
 from runs.models import Step
 from runs.states import StepState
@@ -50,15 +50,30 @@ class Supervisor:
         self._ended: dict[str, threading.Event] = {}
         self._told: dict[str, str] = {}  # the cancel that was passed on last
         self._ticker: threading.Thread | None = None
+        self._host: RunnerHost | None = None
+        self._host_lock = threading.Lock()
 
     @cached_property
     def name(self) -> str:
         """Who holds an execution: host, process, and a part that no other process has."""
         return f"{settings.NODE_NAME[:64]}|{os.getpid()}|{uuid.uuid4().hex[:12]}"
 
-    @cached_property
+    @property
     def host(self) -> RunnerHost:
-        """Its runner; started when it is first needed."""
+        """Its runner, made once whichever thread comes first; its processes start with the first use."""
+        with self._host_lock:
+            if self._host is None:
+                self._host = self._make_host()
+            return self._host
+
+    def warm(self) -> None:
+        """Start the runner ahead of its first use. Where that fails, whoever uses it first is told; here the log is."""
+        try:
+            self.host.start()
+        except (RunnerError, OSError) as error:
+            logger.warning("The runner could not be started ahead of its first use. %s", error)
+
+    def _make_host(self) -> RunnerHost:
         data = Path(settings.DATA_DIR)
         host = RunnerHost(
             RunnerSettings(
@@ -118,8 +133,8 @@ class Supervisor:
 
     def close(self) -> None:
         """End everything that runs here; other processes, or the next one, go on with it."""
-        if "host" in self.__dict__:
-            self.host.close()
+        if self._host is not None:
+            self._host.close()
 
     # --- in threads ---
 

@@ -9,6 +9,7 @@ from celery.concurrency import get_implementation
 
 from runs.desk import Item
 from runs.sweeper import TASK, Caretaker
+from runs.warming import warm_up
 from runs.work import Crew
 from runs.workers import me
 
@@ -39,6 +40,7 @@ def start_caretaker(sender: Any = None, **_: Any) -> None:
     caretaker = Caretaker()
     caretaker.start()
     _caretakers.append(caretaker)
+    warm_up()
 
 
 @signals.worker_shutting_down.connect(weak=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.supervisor import Supervisor
 from tests.orchestration import archives
 from tests.orchestration.running import CAST, Manager
 
@@ -106,6 +107,19 @@ def check_that_it_went_on(manager: Manager, name: str, execution: str) -> None:
         "good",
         "completed",
     )
+
+
+def test_the_runner_is_warm_soon_after_the_portal_serves_although_nobody_has_asked_for_it(own_manager):
+    until = time.monotonic() + 30
+    while not any("runner.zygote" in command_of(pid) for pid in descendants(own_manager.process.pid)):
+        assert time.monotonic() < until, own_manager.process.log()[-3000:]
+        time.sleep(0.05)
+
+
+def test_a_runner_that_cannot_be_warmed_leaves_a_line_in_the_log(settings, tmp_path, caplog):
+    settings.RUNNER_PYTHON = str(tmp_path / "nowhere" / "bin" / "python")
+    Supervisor().warm()
+    assert "could not be started ahead" in caplog.text and str(tmp_path / "nowhere") in caplog.text
 
 
 def test_an_execution_goes_on_after_its_own_process_was_killed(own_manager):

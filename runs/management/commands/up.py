@@ -24,6 +24,7 @@ from django.db import OperationalError, connection
 
 from runs import workers
 from runs.embedded import EmbeddedWorkers, start_workers
+from runs.warming import warm_up
 
 PREPARING = 0x_DE_91_0E  # the advisory lock of PostgreSQL under which one process migrates
 PATIENCE_SECONDS = 900  # for another one that migrates
@@ -67,6 +68,8 @@ class Command(BaseCommand):
             self.stdout.flush()
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server has handlers of its own while it serves,
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # and repeats the signal when it has ended
+            if has_workers:
+                warm_up(lambda: server.started)
             server.run(sockets=[listener])
         except KeyboardInterrupt:
             pass
