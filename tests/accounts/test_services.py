@@ -146,3 +146,11 @@ def test_a_first_password_that_cannot_be_is_refused(monkeypatch, given, words):
     with pytest.raises(CommandError, match=words):
         call_command("first_admin", "--password-stdin")
     assert not User.objects.exists()
+
+
+def test_whether_there_is_an_administrator_can_be_asked_without_making_one():
+    with pytest.raises(CommandError, match="no system administrator yet"):
+        call_command("first_admin", "--check")
+    assert not User.objects.exists()
+    call_command("first_admin")
+    call_command("first_admin", "--check")

@@ -17,7 +17,7 @@ from accounts.passwords import one_time_password
 
 
 class Command(BaseCommand):
-    """`manage.py first_admin [--username admin] [--password-stdin]`."""
+    """`manage.py first_admin [--username admin] [--password-stdin | --check]`."""
 
     help = "Make the first system administrator and print the one-time password once; does nothing where there is one."
 
@@ -27,7 +27,15 @@ class Command(BaseCommand):
             "--password-stdin", action="store_true", help="read a lasting password from standard input instead"
         )
 
+        parser.add_argument(
+            "--check", action="store_true", help="change nothing; exit code 1 where there is no system administrator yet"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["check"]:
+            if not User.objects.filter(role=SystemRole.SYS_ADMIN).exists():
+                raise CommandError("There is no system administrator yet. Run this command without --check.")
+            return
         name = options["username"]
         given = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else ""
         if options["password_stdin"] and not given:

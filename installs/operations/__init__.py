@@ -1,0 +1,12 @@
+"""The operations that build a cluster, each looking before it acts; they are registered when this package is imported."""
+
+from installs.operations import (  # noqa: F401
+    balancer,
+    certificates,
+    database,
+    etcd,
+    hosts,
+    management,
+    monitoring,
+    queue,
+)

@@ -1,0 +1,148 @@
+"""Files and services on a host: what is there is compared with what is rendered, what differs is put, and the service is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+from installs.rendering.values import RenderedFile
+from installs.steps import HostStep
+from installs.wanted import Wanted
+from inventory.connectors.ssh import Command, Host
+from runs.operations import Context, Later, OperationError
+
+MARKERS = "/var/lib/deployon/applied"
+# One line a file: digest, owner:group and mode; "-" where there is none.
+_SHOW = """
+for path in "$@"; do
+  if [ -f "$path" ]; then echo "$(sha256sum < "$path" | cut -c1-64) $(stat -c '%U:%G %a' -- "$path")"; else echo -; fi
+done
+"""
+
+
+def digest_of(files: Sequence[RenderedFile]) -> str:
+    """One digest of all of them, their places and modes."""
+    whole = hashlib.sha256()
+    for each in files:
+        whole.update(f"{each.path}\0{each.owner}:{each.group} {each.mode:o}\0{each.content}\0".encode())
+    return whole.hexdigest()
+
+
+def differing(host: Host, files: Sequence[RenderedFile]) -> list[str]:
+    """Paths of those that are not there as rendered. One command, whatever their number."""
+    if not files:
+        return []
+    shown = host.run(Command.shell(_SHOW, *(each.path for each in files))).stdout.splitlines()
+    wanted = [
+        f"{hashlib.sha256(each.content.encode()).hexdigest()} {each.owner}:{each.group} {each.mode:o}" for each in files
+    ]
+    return [each.path for each, is_there, must in zip(files, shown, wanted, strict=True) if is_there != must]
+
+
+def put_all(host: Host, files: Sequence[RenderedFile]) -> list[str]:
+    """Put those that differ; their paths."""
+    changed = differing(host, files)
+    for each in files:
+        if each.path in changed:
+            folder = str(PurePosixPath(each.path).parent)
+            if not host.test(Command("test", "-d", folder)):
+                host.make_folder(folder)
+            host.put(each.path, each.content.encode(), owner=each.owner, group=each.group, mode=each.mode)
+    return changed
+
+
+def are_active(host: Host, units: Sequence[str]) -> bool:
+    """Whether systemd has them at work, and starts them at boot."""
+    if not units:
+        return True
+    return host.test(Command.shell('systemctl is-active --quiet "$@" && systemctl is-enabled --quiet "$@"', *units))
+
+
+@dataclasses.dataclass(frozen=True)
+class Configure(HostStep):
+    """Have the files of one service as rendered and the service at work with them.
+
+    A marker on the host says with which files the service was last told to begin anew: a step that was caught between putting
+    them and telling it is repeated whole.
+    """
+
+    service: ClassVar[str]
+    units: ClassVar[tuple[str, ...]] = ()
+
+    def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
+        """What is to be there."""
+        raise NotImplementedError
+
+    def prepare(self, context: Context, wanted: Wanted, host: Host) -> None:  # type: ignore[override]
+        """Before the files: what the package brought and must not stay."""
+
+    def validate(self, wanted: Wanted, host: Host) -> None:
+        """After the files, before the service is told: have its own program look at them. Raises HostError."""
+
+    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+        """Have the service work with them."""
+        host.run(Command("systemctl", "daemon-reload"))
+        host.run(Command("systemctl", "enable", *self.units))
+        host.run(Command("systemctl", "restart", *self.units), timeout=120)
+
+    def describe(self) -> str:
+        return f"Configure {self.service} on {self.host}"
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        wanted = self.wanted(context)
+        files = self.files(context, wanted, host)
+        marker = host.run(Command.shell('cat "$1" 2>/dev/null || :', self._marker)).text
+        return marker == digest_of(files) and not differing(host, files) and are_active(host, self.units)
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        wanted = self.wanted(context)
+        files = self.files(context, wanted, host)
+        self.prepare(context, wanted, host)
+        changed = put_all(host, files)
+        for path in changed:
+            context.say(f"Put {path}.", kind="detail")
+        self.validate(wanted, host)
+        self.tell(wanted, host, changed)
+        host.make_folder(MARKERS, mode=0o700)
+        host.put(self._marker, digest_of(files).encode(), mode=0o600)
+        return None
+
+    @property
+    def _marker(self) -> str:
+        return f"{MARKERS}/{self.service.lower().replace(' ', '-')}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate(HostStep):
+    """Something that comes about by itself once everything is configured: it is waited for, and what is missing is said."""
+
+    seconds: ClassVar[float] = 180.0
+    every: ClassVar[float] = 1.5
+
+    def fault(self, context: Context, host: Host) -> str:
+        """What is not as it should be yet, in words that begin with "Waiting for"; "" when all is well."""
+        raise NotImplementedError
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        context.memory["fault"] = self.fault(context, host)
+        return not context.memory["fault"]
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        return Later(self.every, context.memory["fault"], deadline=self.seconds)
+
+
+def refuse_failed(host: Host, *units: str) -> None:
+    """OperationError with the last words of a unit that systemd has given up: waiting for it would be in vain."""
+    for unit in units:
+        if host.test(Command("systemctl", "is-failed", "--quiet", unit)):
+            said = host.run(
+                Command("journalctl", "--unit", unit, "--lines", "4", "--no-pager", "--output", "cat"), codes=None
+            )
+            raise OperationError(
+                f"{unit} does not start on {host.address.host}: {' / '.join(said.text.splitlines())[:600]} "
+                f"Look at `journalctl -u {unit}` there, put it right, then resume.",
+                cause="service",
+            )

@@ -1,0 +1,64 @@
+"""Certificates on a host: exactly those that its services show, each in a folder that its service alone can read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import PurePosixPath
+
+from django.core.exceptions import ValidationError
+
+from installs.certificates import files_for
+from installs.operations.applying import differing, put_all
+from installs.rendering.pki_paths import MONITORING, OF_PART, PkiFolder
+from installs.rendering.values import RenderedFile
+from installs.steps import HostStep
+from inventory.connectors.ssh import Command, Host
+from inventory.models import Cluster
+from runs.operations import Context, Later, OperationError, operation
+
+# Those that read their certificate once; the others look at it with every connection.
+_RELOAD = """
+for unit in "$@"; do
+  if systemctl is-active --quiet "$unit"; then systemctl reload "$unit"; fi
+done
+"""
+
+
+@operation("host.certificates")
+@dataclasses.dataclass(frozen=True)
+class PlaceCertificates(HostStep):
+    """Have the host's certificates and keys where its services read them."""
+
+    def describe(self) -> str:
+        return f"Place the certificates of {self.host}"
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        return not differing(host, self._files(context))
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        files = self._files(context)
+        folders = {str(PurePosixPath(each.path).parent) for each in files}
+        for folder in (*OF_PART.values(), MONITORING):
+            if folder.path in folders:
+                make_pki_folder(host, folder)
+        for path in put_all(host, files):
+            context.say(f"Put {path}.", kind="detail")
+        host.run(Command.shell(_RELOAD, "nginx", "haproxy", "patroni"))
+        return None
+
+    def _files(self, context: Context) -> list[RenderedFile]:
+        cluster = Cluster.objects.prefetch_related("nodes").get(pk=self.cluster)
+        try:
+            files = files_for(cluster, cluster.layout().host(self.host))
+        except ValidationError as error:
+            raise OperationError(" ".join(error.messages), cause="certificate") from None
+        for each in files:
+            if "PRIVATE KEY-----" in each.content:
+                context.hide(each.content)
+        return files
+
+
+def make_pki_folder(host: Host, folder: PkiFolder) -> None:
+    """Its service may enter it, nobody else."""
+    host.make_folder(str(PurePosixPath(folder.path).parent))
+    host.make_folder(folder.path, owner=folder.user, group=folder.group, mode=0o750)

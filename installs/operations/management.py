@@ -1,0 +1,169 @@
+"""The management service on a manager host: the product itself in its production shape, several of them active at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from installs.bundle.manifest import PRODUCT
+from installs.bundle.pushing import PLACE
+from installs.operations.applying import Configure, Gate
+from installs.operations.hosts import bundle_for
+from installs.rendering import management
+from installs.rendering.pki_paths import MANAGER
+from installs.rendering.values import RELEASES, Facts, RenderedFile
+from installs.steps import HostStep
+from installs.wanted import Wanted
+from inventory.connectors.ssh import Command, Hidden, Host
+from inventory.layout import Part
+from runs.operations import Context, Later, operation
+
+PRODUCTS = "/opt/deployon"
+# A version has a folder of its own and is switched to when it is whole.
+INSTALL = """
+getent passwd {user} > /dev/null || useradd --system --home-dir {data} --shell /usr/sbin/nologin {user}
+install -d -o {user} -g {user} -m 700 {data}
+install -d -m 755 {products}
+folder={products}/{version}
+if [ ! -e "$folder/.whole" ]; then
+  rm -rf "$folder"
+  mkdir -m 755 "$folder"
+  umask 022
+  tar -xzf {archive} -C "$folder" --strip-components 1 --no-same-owner
+  cd "$folder"
+  export PIP_NO_INDEX=1 PIP_FIND_LINKS={wheels} PIP_NO_CACHE_DIR=1
+  scripts/venv.sh requirements.txt
+  .venv/bin/python -m orchestration.runner_setup
+  .venv/bin/python -m compileall -q accounts runs inventory installs deployon orchestration portal
+  touch .whole
+fi
+ln -sfn "$folder" {home}.new
+mv -fT {home}.new {home}
+"""
+UNITS = ("deployon-web", "deployon-worker@1", "deployon-worker@2", "nginx")
+_MANAGE = f"""
+set -a; . {management.ENVIRONMENT}; set +a
+cd {management.HOME}
+exec setpriv --reuid {management.USER} --regid {management.USER} --init-groups .venv/bin/python manage.py "$@"
+"""
+# $1 the address that the host is asked at, $2 path: prints the status. Verified by the cluster's CA, as the balancer does.
+_ASK = """
+import ssl, sys, urllib.error, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[3])
+try:
+    with urllib.request.urlopen(f"https://{sys.argv[1]}{sys.argv[2]}", timeout=8, context=context) as reply:
+        print(reply.status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError as error:
+    print(error)
+"""
+
+
+@operation("manager.install")
+@dataclasses.dataclass(frozen=True)
+class InstallProduct(HostStep):
+    """Have the product and its Python environments on a manager host, from the bundle alone."""
+
+    def describe(self) -> str:
+        return f"Install the management service on {self.host}"
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        version = bundle_for(self.wanted(context).layout.release).version
+        return host.run(Command("readlink", management.HOME), codes=None).text == f"{PRODUCTS}/{version}"
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        layout = self.wanted(context).layout
+        bundle = bundle_for(layout.release)
+        values = {
+            "{products}": PRODUCTS,
+            "{version}": bundle.version,
+            "{archive}": f"{PLACE}/{next(bundle.files_in(PRODUCT)).path}",
+            "{wheels}": f"{PLACE}/wheels/{RELEASES[layout.release].python}",
+            "{home}": management.HOME,
+            "{user}": management.USER,
+            "{data}": management.DATA_FOLDER,
+        }
+        script = INSTALL
+        for name, value in values.items():
+            script = script.replace(name, value)
+        return self.detached(context, host, "product", script)
+
+
+@operation("manager.configure")
+@dataclasses.dataclass(frozen=True)
+class ConfigureManager(Configure):
+    """Have web process, workers and nginx at work on one host."""
+
+    service: ClassVar[str] = "management service"
+    units: ClassVar[tuple[str, ...]] = UNITS
+
+    def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
+        return management.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, Facts(0, 0))
+
+    def validate(self, wanted: Wanted, host: Host) -> None:
+        host.run(Command("nginx", "-t"))
+
+    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+        host.run(Command("systemctl", "daemon-reload"))
+        host.run(Command("systemctl", "enable", *UNITS))
+        host.run(Command("systemctl", "reset-failed", *UNITS), codes=None)
+        # One at a time is restarted where the cluster is at work already: the others serve meanwhile.
+        host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+
+
+@operation("manager.migrate")
+@dataclasses.dataclass(frozen=True)
+class Migrate(HostStep):
+    """Have the tables of this version, and the first administrator. Done by one manager host for all."""
+
+    seconds: ClassVar[float] = 600.0
+
+    def describe(self) -> str:
+        return "Make the tables of the management service and its first administrator"
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        return all(
+            host.test(manage(*words), timeout=60) for words in (("migrate", "--check"), ("first_admin", "--check"))
+        )
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        host.run(manage("migrate", "--no-input", "--verbosity", "0"), timeout=300)
+        host.run(
+            manage("first_admin", "--password-stdin"),
+            input=Hidden(f"{self.wanted(context).admin_password}\n"),
+            timeout=60,
+        )
+        return None
+
+
+def manage(*words: str) -> Command:
+    """A command of the product on a manager host, as its user and with its settings."""
+    return Command.shell(_MANAGE, *words)
+
+
+@operation("manager.healthy")
+@dataclasses.dataclass(frozen=True)
+class ManagerIsHealthy(Gate):
+    """Its pages answer on 443 and 53333 by the cluster's certificate, its database answers, and its workers are at work."""
+
+    every: ClassVar[float] = 1.0
+
+    def describe(self) -> str:
+        return f"Wait until the management service answers on {self.host}"
+
+    def fault(self, context: Context, host: Host) -> str:
+        layout = self.wanted(context).layout
+        address = layout.host(self.host).private_address
+        for port, path, expected in ((443, "/readyz", "200"), (53333, "/api/v3.1/status", "401")):
+            answer = host.run(
+                Command("python3", "-c", _ASK, f"{address}:{port}", path, MANAGER.ca), codes=None, timeout=20
+            ).text
+            if answer != expected:
+                return f"Waiting for the management service on {self.host}: port {port} answers {answer[:120] or 'nothing'}."
+        return ""
+
+
+def first_manager(wanted: Wanted) -> str:
+    """The manager host that does what is done once."""
+    return wanted.layout.having(Part.MANAGER)[0].name
