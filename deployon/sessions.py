@@ -16,7 +16,7 @@ from inventory.models import Environment
 
 OLDEST_SECONDS = 60.0  # a client is rebuilt after that, so that a replaced credential or address counts
 MAX_CLIENTS = 4096  # a client without a socket is small, and spares reading and opening its credential again
-MAX_SOCKETS = 256  # of clients that are idle
+MAX_SOCKETS = 400  # of clients that are idle: four tasks have so many targets in hand
 
 
 class _Idle:
