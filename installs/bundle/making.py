@@ -12,11 +12,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from installs.bundle import debian, product, repository, wheels
-from installs.bundle.manifest import Bundle, BundledFile, BundleError
+from installs.bundle.manifest import WORK, Bundle, BundledFile, BundleError
 from installs.packages import all_packages
 from installs.rendering.values import RELEASES
-
-WORK = ".work"  # beside the bundle's own folders: apt's state and archives
 
 
 def make_bundle(release: str, folder: Path, say: Callable[[str], None], architecture: str = "") -> Bundle:
@@ -39,7 +37,8 @@ def make_bundle(release: str, folder: Path, say: Callable[[str], None], architec
         version = program.name.removeprefix("deployon-").removesuffix(".tar.gz")
         files = (*packages, *found, program)
         now = timezone.now().isoformat(timespec="seconds")
-        bundle = Bundle(folder, release, architecture, now, version, files, by_python)
+        names = tuple(all_packages(release))
+        bundle = Bundle(folder, release, architecture, now, version, names, files, by_python)
         bundle.save()
     return bundle
 

@@ -13,6 +13,7 @@ from django.conf import settings
 NAME = "manifest.json"
 FORMAT = 1
 PACKAGES, WHEELS, PRODUCT = "packages", "wheels", "product"  # its folders
+WORK = ".work"  # beside them: apt's state and archives, and what is known to be complete
 
 
 class BundleError(Exception):
@@ -47,6 +48,7 @@ class Bundle:
     architecture: str
     made_at: str  # ISO 8601
     version: str  # of the product inside
+    names: tuple[str, ...]  # packages that were asked for; the others are what these need
     files: tuple[BundledFile, ...]
     wheels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "3.13" -> paths, sources among them
 
@@ -69,7 +71,8 @@ class Bundle:
             if not path.is_file() or path.stat().st_size != each.size:
                 raise BundleError(f"{path} is missing or cut short. Make the bundle again; what is whole is kept.")
         wheels = {python: tuple(paths) for python, paths in told["wheels"].items()}
-        return cls(folder, told["release"], told["architecture"], told["made_at"], told["version"], files, wheels)
+        named = {name: told[name] for name in ("release", "architecture", "made_at", "version")}
+        return cls(folder=folder, **named, names=tuple(told["names"]), files=files, wheels=wheels)
 
     def save(self) -> None:
         told = {"format": FORMAT} | {name: value for name, value in asdict(self).items() if name != "folder"}
@@ -90,6 +93,14 @@ class Bundle:
 
     def file(self, path: str) -> BundledFile:
         return next(each for each in self.files if each.path == path)
+
+    def require(self, names: Iterable[str]) -> None:
+        """BundleError where it was made before one of these packages was needed."""
+        if lacking := sorted(set(names) - set(self.names)):
+            raise BundleError(
+                f"The bundle for {self.release} lacks {', '.join(lacking)}: it was made by another version of DeployOn. Make it "
+                f"again: manage.py bundle --release {self.release}"
+            )
 
     def package_files(self, chosen: Iterable[tuple[str, str]]) -> list[BundledFile]:
         """Files of (package, version) pairs; KeyError names one that is not here."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from installs.bundle.manifest import PACKAGES, PRODUCT, Bundle, BundledFile
 from installs.bundle.repository import INDEX, source_for
+from installs.rendering.values import RELEASES
 from inventory.connectors.ssh import Command, Host, HostError, HostErrorKind
 
 PLACE = "/var/lib/deployon-setup/bundle"
@@ -73,8 +74,9 @@ def push_bundle(
 ) -> Pushed:
     """Send what the host lacks to install `names` (and, `with_product`, to run the service), for about so many seconds.
 
-    Called again it goes on. What is there is not sent again. Raises HostError.
+    Called again it goes on. What is there is not sent again. Raises HostError and BundleError.
     """
+    bundle.require(names)
     until = time.monotonic() + seconds
     if not _is_indexed(host, bundle):
         host.run(Command.shell(PREPARE, PLACE))
@@ -108,7 +110,8 @@ def lacks(host: Host, bundle: Bundle, names: Sequence[str], *, with_product: boo
     """What must still be sent. apt on the host itself says which packages it would install."""
     wanted = bundle.package_files(_would_install(host, names)) if names else []
     if with_product:
-        wanted += [*bundle.files_in(PRODUCT), *_wheels(host, bundle)]
+        wheels = set(bundle.wheels[RELEASES[bundle.release].python])
+        wanted += [*bundle.files_in(PRODUCT), *(each for each in bundle.files if each.path in wheels)]
     there = _there(host)
     return [each for each in wanted if there.get(each.path) != each.size]
 
@@ -116,13 +119,6 @@ def lacks(host: Host, bundle: Bundle, names: Sequence[str], *, with_product: boo
 def _would_install(host: Host, names: Sequence[str]) -> list[tuple[str, str]]:
     said = host.run(Command.shell(SIMULATE, *names), timeout=120)
     return [(name, version) for name, version in re.findall(r"(?m)^Inst (\S+) (?:\[\S+\] )?\((\S+)", said.stdout)]
-
-
-def _wheels(host: Host, bundle: Bundle) -> Iterator[BundledFile]:
-    """For the Python that the host's release has."""
-    version = ".".join(host.facts().python_version.split(".")[:2])
-    paths = set(bundle.wheels.get(version) or next(reversed(bundle.wheels.values())))
-    return (each for each in bundle.files if each.path in paths)
 
 
 def _there(host: Host) -> dict[str, int]:

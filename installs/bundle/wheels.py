@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from installs.bundle.manifest import WHEELS, BundledFile, BundleError
-from installs.bundle.repository import keep_only
+from installs.bundle.manifest import WHEELS, WORK, BundledFile, BundleError
 
 LOCKS = ("requirements.txt", "requirements-runner.txt")
 # These have no wheel: hosts build them from their sources, with the setuptools that the lock names.
@@ -40,7 +41,20 @@ def requirements_of(text: str) -> Iterator[tuple[str, str, bool]]:
 def fetch_wheels(root: Path, folder: Path, python: str, architecture: str) -> list[BundledFile]:
     """Everything for one Python ("3.13"). pip judges conditions by the Python that it runs on itself, so each side is fetched."""
     place = folder / WHEELS / python
-    place.mkdir(parents=True, exist_ok=True)
+    wanted = hashlib.sha256(
+        "".join([architecture, *((root / lock).read_text() for lock in LOCKS)]).encode()
+    ).hexdigest()
+    stamp = folder / WORK / f"wheels-{python}"  # which locks the folder is complete for
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        _fetch_all(root, place, python, architecture)
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(wanted)
+    return [BundledFile.of(folder, f"{WHEELS}/{python}/{path.name}") for path in sorted(place.iterdir())]
+
+
+def _fetch_all(root: Path, place: Path, python: str, architecture: str) -> None:
     names = set()
     for lock in LOCKS:
         pins = list(requirements_of((root / lock).read_text()))
@@ -58,7 +72,6 @@ def fetch_wheels(root: Path, folder: Path, python: str, architecture: str) -> li
     there = {_distribution(path.name) for path in place.iterdir()}
     if lacking := {name for name in names if re.sub(r"[-_.]+", "-", name) not in there}:
         raise BundleError(f"There is no wheel for Python {python} of: {', '.join(sorted(lacking))}.")
-    return [BundledFile.of(folder, f"{WHEELS}/{python}/{path.name}") for path in sorted(place.iterdir())]
 
 
 def _distribution(file_name: str) -> str:
@@ -96,10 +109,3 @@ def _pip(place: Path, options: Iterable[str], pins: list[str]) -> str:
         except subprocess.TimeoutExpired:
             return f"it did not end within {SECONDS} s. Check that the package index answers."
     return done.stderr.strip()[-1500:] if done.returncode else ""
-
-
-def drop_old(folder: Path, pythons: Iterable[str], files: Iterable[BundledFile]) -> None:
-    """Wheels that an earlier bundle left go."""
-    kept = {each.name for each in files}
-    for python in pythons:
-        keep_only(folder / WHEELS / python, kept)
