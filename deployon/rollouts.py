@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
 from accounts import audit
 from accounts.actors import Actor
@@ -53,7 +55,7 @@ def start_rollout(
     """Do what the preview with this digest showed. Conflict, naming what changed, where the world is another by now."""
     pace = pace or Pace()
     pace.check()
-    with transaction.atomic():
+    with _all_still_there():
         if key and (known := _started_by(tenant, key)):
             return known
         preview = Preview.objects.filter(tenant=tenant, digest=digest).select_related("version__service").first()
@@ -98,7 +100,7 @@ def start_rollout(
 
 def retry_rollout(*, by: Actor, rollout: Rollout, key: Key | None = None) -> Rollout:
     """Once more for exactly the targets that failed, were cancelled or never started. Conflict while it still runs."""
-    with transaction.atomic():
+    with _all_still_there():
         rollout = (
             Rollout.objects.select_for_update(of=("self",)).select_related("run", "version__service").get(pk=rollout.pk)
         )
@@ -159,6 +161,16 @@ def unfinished(rollout: Rollout) -> models.QuerySet[Target]:
     acting = (Target.Intent.CREATE, Target.Intent.REMOVE)
     rows = rollout.targets.filter(intent__in=acting, environment__isnull=False)
     return rows.exclude(run__state=RunState.SUCCEEDED)
+
+
+@contextmanager
+def _all_still_there() -> Iterator[None]:
+    """A transaction; Conflict where an environment that it names was removed meanwhile, which the database tells at its end."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise Conflict("An environment was removed a moment ago. Look again which are left, and start anew.") from None
 
 
 def _active_run(rollout: Rollout) -> Run:

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from accounts.errors import Conflict
 from accounts.models import AuditEntry
-from deployon import reads, rollouts
-from deployon.models import Placement, Target
+from deployon import previews, reads, rollouts
+from deployon.models import Placement, Rollout, Target
 from inventory.exposing import hide
 from inventory.models import Deployment, Environment
 from runs.states import RunState
@@ -114,3 +114,25 @@ def test_the_api_removes_by_force_where_it_is_asked_to(alice, acme, double, driv
     assert refused.status_code == 409 and "plant carries hello" in refused.json()["detail"]
     assert client.delete("/api/v1/environments/plant/?force=true").status_code == 204
     assert not Environment.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_removed_between_the_last_look_and_the_start_is_a_conflict(
+    alice, acme, double, monkeypatch
+) -> None:
+    environment = make.environment(double, acme)
+    make.environment(double, acme)
+    shown = make.preview(alice, make.version(acme))
+
+    def look_and_lose(preview, by):
+        found = look_again(preview, by)
+        hide(by=actor(alice), environment=environment)
+        return found
+
+    look_again = previews.look_again
+    monkeypatch.setattr(previews, "look_again", look_and_lose)
+
+    with pytest.raises(Conflict, match="removed a moment ago"):
+        rollouts.start_rollout(by=actor(alice), tenant=acme, digest=shown.digest)
+
+    assert not Rollout.objects.exists() and Environment.objects.count() == 2
