@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from accounts.secrets import reveal
-from inventory.connectors.ssh import Host, HostAddress, HostCredential, open_host
+from inventory.cluster_hosts import record_offered_key
+from inventory.connectors.ssh import Host, HostAddress, HostCredential, HostError, open_host
 from inventory.models import ClusterNode
 from runs.operations import OperationError
 
@@ -43,6 +44,16 @@ def credential_of(node: ClusterNode) -> HostCredential:
         password=reveal(node.password) if node.password else "",
         sudo_password=reveal(node.sudo_password) if node.sudo_password else "",
     )
+
+
+def open_node(node: ClusterNode) -> Host:
+    """A session of the caller's own. A key that is not trusted is kept as offered, for a person to look at. Raises HostError."""
+    try:
+        return open_host(address_of(node), credential_of(node))
+    except HostError as error:
+        if error.key:
+            record_offered_key(node=node, public_key=error.key)
+        raise
 
 
 class _Idle:
@@ -100,8 +111,7 @@ def session(cluster_id: int, name: str) -> Iterator[Host]:
     key = (cluster_id, name)
     found = _IDLE.take(key)
     if found is None:
-        node = node_of(cluster_id, name)
-        found = time.monotonic(), open_host(address_of(node), credential_of(node))
+        found = time.monotonic(), open_node(node_of(cluster_id, name))
     born, host = found
     try:
         yield host

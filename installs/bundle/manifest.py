@@ -10,14 +10,19 @@ from pathlib import Path
 
 from django.conf import settings
 
+from runs.operations import OperationError
+
 NAME = "manifest.json"
 FORMAT = 1
 PACKAGES, WHEELS, PRODUCT = "packages", "wheels", "product"  # its folders
 WORK = ".work"  # beside them: apt's state and archives, and what is known to be complete
 
 
-class BundleError(Exception):
+class BundleError(OperationError):
     """A bundle that cannot be made or used; the message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, cause="bundle")
 
 
 @dataclass(frozen=True)

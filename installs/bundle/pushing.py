@@ -77,7 +77,6 @@ def push_bundle(
     Called again it goes on. What is there is not sent again. Raises HostError and BundleError.
     """
     bundle.require(names)
-    until = time.monotonic() + seconds
     if not _is_indexed(host, bundle):
         host.run(Command.shell(PREPARE, PLACE))
         _send(host, bundle, [bundle.file(f"{PACKAGES}/{INDEX}")])
@@ -86,7 +85,8 @@ def push_bundle(
     host.run(Command.shell(UPDATE), timeout=400)
     lacking = lacks(host, bundle, names, with_product=with_product)
     sent_files = sent_bytes = 0
-    while lacking and time.monotonic() < until:
+    until = time.monotonic() + seconds
+    while lacking and (not sent_files or time.monotonic() < until):  # at least one, however slow the host is
         batch = _take(lacking)
         _send(host, bundle, batch)
         sent_files += len(batch)
