@@ -20,6 +20,7 @@ NAVIGATION = (
     ("Rollouts", "rocket", "rollouts", "rollouts"),
     ("Services", "box", "services", "services"),
     ("Runs", "player-play", "runs", "runs"),
+    ("Clusters", "topology-star-3", "clusters", "clusters"),
 )
 GOVERN = (
     ("Secrets", "lock", "secrets", "secrets"),

@@ -20,17 +20,17 @@ LOOKS = {
     "active": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
     "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
     "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
-    "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
+    "installing": "run", "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
     "cancelling": "run", "parsing": "run",
     "maintenance": "hold", "paused": "hold", "held": "hold",
-    "pending": "wait", "not_tried": "wait", "absent": "wait", "queued": "wait", "create": "wait", "remove": "wait",
+    "pending": "wait", "planned": "wait", "not_tried": "wait", "absent": "wait", "queued": "wait", "create": "wait", "remove": "wait",
     "unknown": "idle", "inactive": "idle",
     "cancelled": "skipd", "skipped": "skipd", "excluded": "skipd",
 }  # fmt: skip
 GLYPHS = {"skipd": "skip"}
 WORDS = {
     "succeeded": "Succeeded", "not_tried": "Not tried", "requires_attention": "Needs attention", "in_progress": "In progress",
-    "warned": "Warning", "stays": "Left as is", "terminated": "Completed", "held": "Held", "pending": "Waiting to start",
+    "planned": "Not built", "installing": "Being built", "warned": "Warning", "stays": "Left as is", "terminated": "Completed", "held": "Held", "pending": "Waiting to start",
 }  # fmt: skip
 
 

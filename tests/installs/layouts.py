@@ -44,3 +44,9 @@ def change(layout: Layout, which: str, /, **changes) -> Layout:
     return replace(
         layout, hosts=tuple(replace(host, **changes) if host.name == which else host for host in layout.hosts)
     )
+
+
+def replace_addresses(layout: Layout, **more) -> Layout:
+    """The layout with an address for every host."""
+    hosts = (replace(host, private_address=f"10.0.0.{number + 1}") for number, host in enumerate(layout.hosts))
+    return replace(layout, hosts=tuple(hosts), **more)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from deployon.models import Rollout, Target
-from inventory.models import Environment, SubManager
+from installs.certificates import ensure_certificates
+from inventory import cluster_hosts, clusters
+from inventory.models import Cluster, Environment, SubManager
 from runs.models import Event, Run
 from tests import factories
 from tests.deployon import factories as make
+from tests.installs import layouts
 from tests.inventory import factories as inventory
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +31,7 @@ SERVER_SECONDS = 0.3  # aim for the live page of 1,000 targets on a quiet machin
 PAGES = (
     "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/add/", "/environments/{environment}/",
     "/sites/", "/services/", "/services/{service}/", "/rollouts/", "/rollouts/new/", "/rollouts/{rollout}/", "/runs/", "/runs/{run}/",
-    "/runs/{child}/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
+    "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
 )  # fmt: skip
 
 
@@ -68,10 +72,24 @@ def fill(tenant, by, count, rollout=None):
     return rollout
 
 
+def fill_clusters(tenant, by, count):
+    """So many clusters of three hosts, and so many hosts more in the first, with certificates and host keys."""
+    for _ in range(count):
+        layout = replace(layouts.compact(), name=f"trio{factories.number()}")
+        clusters.create_cluster(by=factories.actor(by), tenant=tenant, layout=layout)
+    first = Cluster.objects.filter(tenant=tenant).earliest("pk")
+    for number in range(count):
+        host = layouts.bare(f"more{factories.number()}", 100 + number)
+        cluster_hosts.add_host(by=factories.actor(by), cluster=first, host=host)
+    for node in first.nodes.filter(host_keys=None):
+        node.host_keys.create(key_type="ssh-ed25519", public_key="x", fingerprint=f"SHA256:{node.pk}", state="trusted")
+    ensure_certificates(by=factories.actor(by), cluster=first)
+
+
 def count_all(client, rollout):
     ids = {
         "environment": Environment.objects.first().pk, "service": rollout.version.service_id, "rollout": rollout.pk, "run": rollout.run_id,
-        "child": rollout.run.children.first().pk, "tenant": rollout.tenant_id,
+        "child": rollout.run.children.first().pk, "tenant": rollout.tenant_id, "cluster": Cluster.objects.earliest("pk").pk,
     }  # fmt: skip
     counts = {}
     for page in PAGES:
@@ -87,10 +105,12 @@ def test_pages_ask_the_database_as_often_as_is_written_down(signed_in, admin, ac
     rollout = fill(acme, admin, 3)
     factories.secret(acme)
     factories.member(factories.user(), acme, "user")
+    fill_clusters(acme, admin, 1)
     client = signed_in(admin, acme)
     client.get("/")
     few = count_all(client, rollout)
     fill(acme, admin, 40, rollout)
+    fill_clusters(acme, admin, 5)
     for _ in range(20):
         factories.secret(acme)
         factories.member(factories.user(), factories.tenant(), "user")

@@ -1,0 +1,29 @@
+"""Addresses of the cluster pages."""
+
+from django.urls import URLPattern, path
+
+from installs import certificate_views, describing_views, views
+
+ONE = "clusters/<int:cluster_id>/"
+HOST = f"{ONE}hosts/<int:host_id>/"
+urlpatterns: list[URLPattern] = [
+    path("clusters/", views.cluster_list, name="clusters"),
+    path("clusters/new/", describing_views.cluster_new, name="cluster-new"),
+    path("clusters/new/check/", describing_views.cluster_check, name="cluster-check"),
+    path("clusters/new/hosts/", describing_views.cluster_ready_hosts, name="cluster-ready-hosts"),
+    path("clusters/import/", describing_views.cluster_import, name="cluster-import"),
+    path(ONE, views.cluster_detail, name="cluster"),
+    path(f"{ONE}change/", describing_views.cluster_change, name="cluster-change"),
+    path(f"{ONE}export/", views.cluster_export, name="cluster-export"),
+    path(f"{ONE}remove/", views.cluster_remove, name="cluster-remove"),
+    path(f"{ONE}keys/", views.keys_look, name="cluster-keys"),
+    path(f"{ONE}certificates/", certificate_views.certificate_list, name="cluster-certificates"),
+    path(f"{ONE}certificates/renew/", certificate_views.certificates_renew, name="certificates-renew"),
+    path(f"{ONE}certificates/requests/", certificate_views.certificate_requests, name="certificate-requests"),
+    path(f"{ONE}certificates/ca.crt", certificate_views.certificate_authority, name="certificate-authority"),
+    path(f"{ONE}hosts/add/", describing_views.host_change, name="host-add"),
+    path(HOST, describing_views.host_change, name="host-change"),
+    path(f"{HOST}remove/", describing_views.host_remove, name="host-remove"),
+    path(f"{HOST}look/", views.key_look, name="host-key-look"),
+    path(f"{HOST}trust/", views.key_trust, name="host-key-trust"),
+]
