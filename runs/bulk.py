@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -12,8 +13,17 @@ PLAIN = frozenset((str, int, bool, type(None)))  # as every database takes them,
 
 
 def prepared(rows: Iterable[Model], fields: Collection[Any]) -> list[list[Any]]:
-    """Values of some fields of rows as the database wants them."""
-    return [[_bound(field, getattr(row, field.attname)) for field in fields] for row in rows]
+    """Values of some fields of rows as the database wants them; a time that many rows share is converted once."""
+    times: dict[datetime, Any] = {}
+
+    def bound(field: Any, value: Any) -> Any:
+        if type(value) is not datetime:
+            return _bound(field, value)
+        if value not in times:
+            times[value] = _bound(field, value)
+        return times[value]
+
+    return [[bound(field, getattr(row, field.attname)) for field in fields] for row in rows]
 
 
 def insert_rows(model: type[Model], rows: Collection[Model]) -> None:

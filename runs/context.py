@@ -11,9 +11,31 @@ from django.utils import timezone
 from runs.events import NewEvent
 from runs.models import Run, Step
 from runs.operations import Writer
+from runs.states import ACTIVE_RUN_STATES
 
 Item = TypeVar("Item")
 FLAG_SECONDS = 0.5  # how old the answer of is_cancelled may be
+
+
+class Cancels:
+    """The active runs that are to be cancelled, read at most twice a second for all steps at work in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_at = -FLAG_SECONDS
+        self._runs: frozenset[int] = frozenset()
+
+    def include(self, run_id: int) -> bool:
+        with self._lock:
+            if time.monotonic() - self._asked_at > FLAG_SECONDS:
+                rows = Run.objects.filter(is_cancel_requested=True, state__in=ACTIVE_RUN_STATES)
+                asked_at = time.monotonic()
+                self._runs = frozenset(rows.values_list("pk", flat=True))
+                self._asked_at = asked_at
+            return run_id in self._runs
+
+
+_cancels = Cancels()
 
 
 class StepContext:
@@ -30,7 +52,7 @@ class StepContext:
         self.top_id = run.top_id
         self.written: list[tuple[Writer[Any], Any]] = []
         self._is_cancelled = run.is_cancel_requested
-        self._asked_at = time.monotonic()
+        self._read_at = time.monotonic()
         self._hidden: set[str] = set()
         self._said: list[NewEvent] = []
         self._lock = threading.Lock()
@@ -74,7 +96,6 @@ class StepContext:
         return value
 
     def is_cancelled(self) -> bool:
-        if not self._is_cancelled and time.monotonic() - self._asked_at > FLAG_SECONDS:
-            self._asked_at = time.monotonic()
-            self._is_cancelled = Run.objects.filter(pk=self.run_id, is_cancel_requested=True).exists()
+        if not self._is_cancelled and time.monotonic() - self._read_at > FLAG_SECONDS:
+            self._is_cancelled = _cancels.include(self.run_id)
         return self._is_cancelled

@@ -32,8 +32,10 @@ def insert_events(events: Collection[NewEvent]) -> None:
     columns = ", ".join(quote(fields[name].column) for name in NewEvent._fields)
     places = ", ".join(["%s"] * len(NewEvent._fields))
     data, at = fields["data"], fields["at"]
+    nothing = data.get_db_prep_save({}, connection)
+    times = {moment: at.get_db_prep_save(moment, connection) for moment in {event.at for event in events}}
     rows = [
-        (*event[:-2], data.get_db_prep_save(event.data, connection), at.get_db_prep_save(event.at, connection))
+        (*event[:-2], data.get_db_prep_save(event.data, connection) if event.data else nothing, times[event.at])
         for event in events
     ]
     with connection.cursor() as cursor:

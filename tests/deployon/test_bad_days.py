@@ -228,9 +228,9 @@ def test_a_target_cancelled_between_two_steps_does_not_stay_deploying(alice, acm
     def cancelled_meanwhile(self, context, work, client, done):
         finish(self, context, work, client, done)
         rollouts.cancel_rollout(by=actor(alice), rollout=rollout)
-        context._asked_at = 0.0  # the answer it has is old
 
     monkeypatch.setattr(EnsureDeployment, "finish", cancelled_meanwhile)
+    monkeypatch.setattr("runs.context.FLAG_SECONDS", -1.0)  # every answer it has is old
     rollout = drive(rollout)
 
     assert rollout.run.state == RunState.CANCELLED
