@@ -1,6 +1,6 @@
 """A rollout on 1,000 targets that answer at once, against the bare client's limit for the same requests in the same run.
 
-python -m bench.rollout_1000 [--targets 1000] [--repeat 3] [--tls] [--separate]
+python -m bench.rollout_1000 [--targets 1000] [--repeat 3] [--tls] [--separate] [--workers 2]
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def bare(far: Remote, size: int) -> dict[str, Any]:
     return found
 
 
-def once(targets: int, *, tls: bool, shape: str) -> dict[str, Any]:
+def once(targets: int, *, tls: bool, shape: str, workers: int = 2) -> dict[str, Any]:
     """One installation, one rollout, one run of the bare client right after it."""
-    start = embedded() if shape == "embedded" else separate(workers=1)
+    start = embedded() if shape == "embedded" else separate(workers)
     with remote(targets, tls=tls) as far, start as installation:
         seeded = installation.run("bench.seed", send=json.dumps({"targets": far.targets, "ca": far.ca}))
         time.sleep(5)
@@ -128,7 +128,9 @@ def rows_of(name: str, targets: int, found: list[dict[str, Any]]) -> list[Row]:
     ]
 
 
-def run(targets: int = 1000, repeat: int = 3, cases: Sequence[tuple[str, bool, str]] | None = None) -> list[Row]:
+def run(
+    targets: int = 1000, repeat: int = 3, cases: Sequence[tuple[str, bool, str]] | None = None, workers: int = 2
+) -> list[Row]:
     rows: list[Row] = []
     for name, tls, shape in cases or (
         ("http", False, "embedded"),
@@ -136,7 +138,9 @@ def run(targets: int = 1000, repeat: int = 3, cases: Sequence[tuple[str, bool, s
         ("http, PostgreSQL", False, "separate"),
     ):
         with contextlib.suppress(Missing):
-            rows += rows_of(name, targets, [once(targets, tls=tls, shape=shape) for _ in range(repeat)])
+            rows += rows_of(
+                name, targets, [once(targets, tls=tls, shape=shape, workers=workers) for _ in range(repeat)]
+            )
     return rows
 
 
@@ -145,11 +149,12 @@ def main() -> int:
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--separate", action="store_true", help="PostgreSQL, RabbitMQ and a worker of its own")
+    parser.add_argument("--separate", action="store_true", help="PostgreSQL, RabbitMQ and workers of their own")
+    parser.add_argument("--workers", type=int, default=2, help="how many of them")
     given = parser.parse_args()
     shape = "separate" if given.separate else "embedded"
     case = (f"{'https' if given.tls else 'http'}, {shape}", given.tls, shape)
-    show(TITLE, run(given.targets, given.repeat, [case]))
+    show(TITLE, run(given.targets, given.repeat, [case], given.workers))
     return 0
 
 
