@@ -15,6 +15,7 @@ import shlex
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,13 +122,16 @@ class Writer:
         with psycopg.connect(**self.entrance, autocommit=True) as connection:
             connection.execute("drop table if exists counter")
             connection.execute("create table counter (number bigint primary key)")
-        thread = threading.Thread(target=self.write)
+        thread = threading.Thread(target=self.write, daemon=True)
         thread.start()
         try:
             yield self
         finally:
             self.ended.set()
-            thread.join(timeout=90)
+            thread.join(timeout=20)
+            if thread.is_alive() and thread.ident is not None:
+                where = "".join(traceback.format_stack(sys._current_frames()[thread.ident])[-3:])
+                raise LabError(f"The writer hangs, and what it counted says nothing:\n{where}")
 
     def write(self) -> None:
         number, connection = 0, None
@@ -166,43 +170,46 @@ def place_leaders(cluster: Cluster, apart: bool) -> None:
         cluster.lead_etcd_from(candidates[0])
 
 
-def drill(cluster: Cluster, kind: str, *, apart: bool, seconds: float, after: float) -> dict[str, Any]:
+def drill(cluster: Cluster, kind: str, *, apart: bool, etcd: bool, seconds: float, after: float) -> dict[str, Any]:
     """One drill; what it did and what it found."""
     cluster.wait_until_whole()
     place_leaders(cluster, apart)
     leader, etcd_leader = cluster.leader(), cluster.etcd_leader()
+    struck = etcd_leader if etcd else leader
     writer = Writer(cluster.entrance)
     with writer.running():
         time.sleep(5)
         started = time.monotonic()
         match kind:
             case "freeze":
-                leader.freeze()
+                struck.freeze()
             case "cut":
-                leader.cut()
+                struck.cut()
             case "partition":
-                leader.partition()
+                struck.partition()
             case "switchover":
                 leader.ssh(f"{PATRONICTL} switchover --force {shlex.quote('main')}", seconds=40)
         time.sleep(max(0, seconds - (time.monotonic() - started)))
-        during = sum(moment > started for moment, _ in writer.acknowledged)
+        ended = time.monotonic()
         if kind == "freeze":
-            leader.thaw()
+            struck.thaw()
         elif kind == "cut":
-            leader.start()
+            struck.start()
         elif kind == "partition":
-            leader.heal()
+            struck.heal()
         time.sleep(after)
         whole = after + cluster.wait_until_whole()
     lost = writer.lost()
     return {
         "drill": kind,
+        "host": struck.name,
         "leader": leader.name,
         "etcd_leader": etcd_leader.name,
         "leader_after": cluster.leader().name,
         "etcd_leader_after": cluster.etcd_leader().name,
         "acknowledged": len(writer.acknowledged),
-        "acknowledged_during": during,
+        "acknowledged_during": sum(started < moment < ended for moment, _ in writer.acknowledged),
+        "acknowledged_after": sum(moment > started for moment, _ in writer.acknowledged),
         "lost": len(lost),
         "lost_numbers": f"{lost[0]}..{lost[-1]}" if lost else "",
         "longest_gap_s": round(writer.longest_gap(), 1),
@@ -217,6 +224,9 @@ def main() -> int:
     )
     parser.add_argument("kind", choices=["freeze", "cut", "partition", "switchover"])
     parser.add_argument("--apart", action="store_true", help="etcd is led from another host than PostgreSQL")
+    parser.add_argument(
+        "--etcd", action="store_true", help="strikes the host that leads etcd, in place of PostgreSQL's"
+    )
     parser.add_argument("--seconds", type=float, default=35, help="how long the fault lasts (35)")
     parser.add_argument("--after", type=float, default=15, help="how long the writer goes on at least (15)")
     parser.add_argument("--times", type=int, default=1)
@@ -225,9 +235,13 @@ def main() -> int:
     try:
         cluster = Cluster(Lab())
         for _ in range(given.times):
-            found = drill(cluster, given.kind, apart=given.apart, seconds=given.seconds, after=given.after)
+            found = drill(
+                cluster, given.kind, apart=given.apart, etcd=given.etcd, seconds=given.seconds, after=given.after
+            )
             print(json.dumps(found), flush=True)
             lost += found["lost"]
+            if not found["acknowledged_after"]:
+                raise LabError("Nothing was acknowledged after the drill had begun.")
     except LabError as error:
         print(f"drills: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,9 +100,10 @@ def lacks_of_the_kernel(place: Path) -> list[str]:
         "table bridge probe { set cut { type ifname . ifname; }; chain c { type filter hook forward priority 0; }; }"
     )
     place.mkdir(parents=True, exist_ok=True)
+    probe = Path(tempfile.mkdtemp(prefix=".probe-", dir=place))  # of its own: several commands may ask at once
     for name in ("lower", "upper", "work", "merged"):
-        (place / ".probe" / name).mkdir(parents=True, exist_ok=True)
-    overlay = ",".join(f"{name}dir={place / '.probe' / name}" for name in ("lower", "upper", "work"))
+        (probe / name).mkdir()
+    overlay = ",".join(f"{name}dir={probe / name}" for name in ("lower", "upper", "work"))
     tries = {
         "The kernel makes no bridge: modprobe bridge, or allow this container CAP_NET_ADMIN.": [
             *("unshare", "--net", "ip", "link", "add", "probe0", "type", "bridge"),
@@ -122,7 +124,7 @@ def lacks_of_the_kernel(place: Path) -> list[str]:
                 "-o",
                 overlay,
                 "overlay",
-                str(place / ".probe" / "merged"),
+                str(probe / "merged"),
             ),
         ],
     }
@@ -132,7 +134,7 @@ def lacks_of_the_kernel(place: Path) -> list[str]:
             run(*command, seconds=10)
         except LabError as error:
             found.append(f"{sentence} ({error})")
-    shutil.rmtree(place / ".probe", ignore_errors=True)
+    shutil.rmtree(probe, ignore_errors=True)
     return found
 
 
