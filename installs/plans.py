@@ -9,7 +9,7 @@ from installs.operations.certificates import PlaceCertificates
 from installs.operations.database import ConfigurePatroni, MakeDatabase, PatroniIsHealthy
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy
 from installs.operations.hosts import InstallPackages, PurgeHost, PushBundle, SetNames
-from installs.operations.management import ConfigureManager, InstallProduct, ManagerIsHealthy, Migrate
+from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
 from inventory.layout import Host, Layout, Part
@@ -82,12 +82,12 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
 
 
 def _managers(cluster_id: int, layout: Layout, is_rolling: bool) -> list[Lane]:
-    """The first makes the tables. On a first install the others do not wait for it to serve; later they go one by one."""
+    """On a first install all at once, of which one makes the tables; where they serve already one after another."""
     managers = layout.having(Part.MANAGER)
     steps: list[list[Operation]] = []
     for number, host in enumerate(managers):
-        begin: list[Operation] = [Migrate(cluster_id, host.name)] if number == 0 else []
-        steps.append([*begin, ConfigureManager(cluster_id, host.name), ManagerIsHealthy(cluster_id, host.name)])
+        end: list[Operation] = [MakeAdministrator(cluster_id, host.name)] if number == 0 else []
+        steps.append([ConfigureManager(cluster_id, host.name), ManagerIsHealthy(cluster_id, host.name), *end])
     if is_rolling or not managers:
         return [lane("Managers", [each for one in steps for each in one])] if managers else []
     return [lane(host.name, each) for host, each in zip(managers, steps, strict=True)]

@@ -43,6 +43,7 @@ mv -fT {home}.new {home}
 UNITS = ("deployon-web", "deployon-worker@1", "deployon-worker@2", "nginx")
 _MANAGE = f"""
 set -a; . {management.ENVIRONMENT}; set +a
+export HOME={management.DATA_FOLDER}
 cd {management.HOME}
 exec setpriv --reuid {management.USER} --regid {management.USER} --init-groups .venv/bin/python manage.py "$@"
 """
@@ -112,28 +113,20 @@ class ConfigureManager(Configure):
         host.run(Command("systemctl", "restart", *UNITS), timeout=150)
 
 
-@operation("manager.migrate")
+@operation("manager.administrator")
 @dataclasses.dataclass(frozen=True)
-class Migrate(HostStep):
-    """Have the tables of this version, and the first administrator. Done by one manager host for all."""
-
-    seconds: ClassVar[float] = 600.0
+class MakeAdministrator(HostStep):
+    """Have the first administrator of the new installation. Done by one manager host for all; its web process made the tables."""
 
     def describe(self) -> str:
-        return "Make the tables of the management service and its first administrator"
+        return "Make the first administrator of the management service"
 
     def look(self, context: Context, host: Host) -> bool | Later:
-        return all(
-            host.test(manage(*words), timeout=60) for words in (("migrate", "--check"), ("first_admin", "--check"))
-        )
+        return host.test(manage("first_admin", "--check"), timeout=60)
 
     def act(self, context: Context, host: Host) -> Later | None:
-        host.run(manage("migrate", "--no-input", "--verbosity", "0"), timeout=300)
-        host.run(
-            manage("first_admin", "--password-stdin"),
-            input=Hidden(f"{self.wanted(context).admin_password}\n"),
-            timeout=60,
-        )
+        password = Hidden(f"{self.wanted(context).admin_password}\n")
+        host.run(manage("first_admin", "--password-stdin"), input=password, timeout=60)
         return None
 
 

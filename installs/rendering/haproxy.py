@@ -12,10 +12,10 @@ PATH = "/etc/haproxy/haproxy.cfg"
 # A manager is well when it turns strangers away (its web process and its rules work) and when its database answers.
 _HEALTH = """\
   option httpchk
-  http-check connect port 443 ssl sni {name}
+  http-check connect port 443 ssl
   http-check send meth GET uri /api/v3.1/status ver HTTP/1.1 hdr Host {name}
   http-check expect status 401
-  http-check connect port 443 ssl sni {name}
+  http-check connect port 443 ssl
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host {name}
   http-check expect status 200
 """
@@ -27,7 +27,6 @@ global
   user haproxy
   group haproxy
   daemon
-  maxconn 10000
   ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
   ssl-default-server-options ssl-min-ver TLSv1.2
 

@@ -55,7 +55,8 @@ def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
         "VAULT_KEYS": passwords.vault_key,
         "DATA_DIR": DATA_FOLDER,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    # Quoted for systemd and for a shell alike: addresses hold `;` and `&`.
+    return "".join(f"{name}='{value}'\n" for name, value in settings.items())
 
 
 def _known_as(host: Host) -> list[str]:
@@ -107,7 +108,7 @@ def _ca_of(external: External, path: str) -> str:
     return path if external.ca_bundle else "/etc/ssl/certs/ca-certificates.crt"
 
 
-_WEB = f"{HOME}/.venv/bin/python manage.py up --no-workers --host 127.0.0.1 --port {WEB_PORT}"
+_WEB = f"{HOME}/.venv/bin/python manage.py up --no-workers --no-administrator --host 127.0.0.1 --port {WEB_PORT}"
 _WORKER = f"{HOME}/.venv/bin/celery -A portal worker -P threads -c 4 -n %i@%%h -l WARNING"
 
 

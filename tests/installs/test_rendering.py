@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,8 @@ EVERY_HOST = [
 
 
 def settings_of(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    found = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {name: shlex.split(value)[0] for name, value in found}
 
 
 def file(layout: Layout, each: Host, path: str) -> str:

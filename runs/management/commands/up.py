@@ -32,7 +32,7 @@ GRACE_SECONDS = 2  # for requests, then for steps at work
 
 
 class Command(BaseCommand):
-    """`manage.py up [--host 127.0.0.1] [--port 8000] [--tls-cert F --tls-key F] [--no-workers]`."""
+    """`manage.py up [--host 127.0.0.1] [--port 8000] [--tls-cert F --tls-key F] [--no-workers] [--no-administrator]`."""
 
     help = "Start this installation; Ctrl-C stops it, and what was at work goes on when it is started again."
 
@@ -43,6 +43,11 @@ class Command(BaseCommand):
         parser.add_argument("--tls-key", help="file with the private key, PEM")
         parser.add_argument(
             "--no-workers", action="store_true", help="serve only; workers are `celery -A portal worker -P threads`"
+        )
+        parser.add_argument(
+            "--no-administrator",
+            action="store_true",
+            help="make no first administrator: `manage.py first_admin` makes one, with a password that is given to it",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,7 +62,7 @@ class Command(BaseCommand):
             lock, predecessor = take_data_dir(settings.DATA_DIR, is_shared=not has_workers)
             tls = tls_of(options["tls_cert"], options["tls_key"])
             listener = listen(options["host"], options["port"])
-            self.prepare()
+            self.prepare(with_administrator=not options["no_administrator"])
             server = web_server(tls)
             if has_workers:
                 leave_name(lock, workers.me.id)
@@ -75,13 +80,14 @@ class Command(BaseCommand):
             pass
         self.leave(embedded)
 
-    def prepare(self) -> None:
-        """The database as this version wants it, and somebody who may sign in."""
+    def prepare(self, *, with_administrator: bool) -> None:
+        """The database as this version wants it, and, unless told otherwise, somebody who may sign in."""
         told = io.StringIO()
         try:
             with alone():
                 call_command("migrate", verbosity=0, interactive=False)
-                call_command("first_admin", stdout=told)
+                if with_administrator:
+                    call_command("first_admin", stdout=told)
         except OperationalError as error:
             raise CommandError(
                 f"The database does not answer ({error}): look whether it runs, and whether DATABASE_URL is right."
