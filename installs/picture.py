@@ -17,8 +17,9 @@ WORDS = {
     Part.ETCD: "etcd",
 }
 ORDER = tuple(WORDS)
-HOST_WIDTH, HOST_HEIGHT, HOST_GAP, PAD, HEAD, FOOT = 132, 46, 12, 14, 32, 22
-GROUP_GAP, ROW_GAP, TOP, LEAST_WIDTH = 24, 46, 78, 560
+HOST_WIDTH, HOST_HEIGHT, HOST_GAP, PAD, HEAD, FOOT = 128, 46, 10, 12, 32, 22
+GROUP_GAP, ROW_GAP, TOP, LEAST_WIDTH = 48, 46, 78, 560
+TITLE_LETTER, PORT_LETTER = 7.2, 6.3  # widths of a letter, for boxes that must hold their words
 MOST_IN_ROW = 4  # hosts beside each other in one box
 
 
@@ -30,6 +31,7 @@ class HostBox:
     x: float
     y: float
     look: str = ""  # "bad" or "warn" where something is wrong with it
+    note: str = ""  # what it does that not all beside it do
 
 
 @dataclass
@@ -50,14 +52,10 @@ class Group:
         """Ports between its own hosts, in words."""
         if len(self.hosts) < 2:
             return ""
-        inner = [
-            port
-            for source in ORDER
-            for target in ORDER
-            if {source, target} <= self.parts
-            for port in between(source, target)
+        pairs = [
+            (one, other) for one in self.parts for other in self.parts if (one, other) != (Part.BALANCER, Part.MANAGER)
         ]
-        return ", ".join(str(port) for port in dict.fromkeys(inner))
+        return _label(sorted({port for pair in pairs for port in between(*pair)}))
 
     @property
     def columns(self) -> int:
@@ -65,7 +63,8 @@ class Group:
 
     @property
     def width(self) -> float:
-        return max(2 * PAD + self.columns * HOST_WIDTH + (self.columns - 1) * HOST_GAP, 220)
+        words = max(TITLE_LETTER * len(self.title), PORT_LETTER * len(f"among them {self.among}" if self.among else ""))
+        return 2 * PAD + max(self.columns * HOST_WIDTH + (self.columns - 1) * HOST_GAP, words, 190)
 
     @property
     def height(self) -> float:
@@ -124,9 +123,12 @@ def draw(layout: Layout, found: Iterable[Finding] = ()) -> Picture:
 
 def _groups(layout: Layout) -> list[Group]:
     by_parts: dict[frozenset[Part], list[Host]] = {}
-    for host in layout.hosts:
-        by_parts.setdefault(frozenset(host.parts), []).append(host)
-    groups = [Group(_title(parts), parts, hosts, tier=_tier(parts)) for parts, hosts in by_parts.items()]
+    for host in layout.hosts:  # hosts that hold the virtual address beside their work stand with those that only work
+        by_parts.setdefault(host.parts - {Part.BALANCER} or host.parts, []).append(host)
+    groups = []
+    for hosts in by_parts.values():
+        parts = frozenset(part for host in hosts for part in host.parts)
+        groups.append(Group(_title(parts), parts, hosts, tier=_tier(parts)))
     groups.sort(key=lambda group: (group.tier, min((ORDER.index(part) for part in group.parts), default=9)))
     for external, part, name in (
         (layout.external_database, Part.DATABASE, "PostgreSQL, external"),
@@ -141,7 +143,8 @@ def _groups(layout: Layout) -> list[Group]:
 
 
 def _title(parts: frozenset[Part]) -> str:
-    return ", ".join(WORDS[part] for part in ORDER if part in parts) or "No part"
+    words = ", ".join(WORDS[part] for part in ORDER if part in parts) or "No part"
+    return words[0] + words[1:].lower()
 
 
 def _tier(parts: frozenset[Part]) -> int:
@@ -171,6 +174,7 @@ def _place(groups: list[Group], looks: Mapping[str, str]) -> float:
                     x + PAD + (number % group.columns) * (HOST_WIDTH + HOST_GAP),
                     y + HEAD + (number // group.columns) * (HOST_HEIGHT + HOST_GAP),
                     looks.get(host.name, ""),
+                    "balancer" if host.has(Part.BALANCER) and len(host.parts) > 1 else "",
                 )
                 for number, host in enumerate(group.hosts)
             ]
@@ -211,7 +215,7 @@ def _arrow(source: Group, target: Group, ports: tuple[int, ...]) -> Arrow:
         left, right = sorted((source, target), key=lambda group: group.x)
         y = left.y + HEAD + HOST_HEIGHT / 2
         begin, end = (left.x + left.width, right.x - 3) if left is source else (right.x, left.x + left.width + 3)
-        return Arrow(f"M{begin:g} {y:g}H{end:g}", _label(ports), min(begin, end) - 4, y - 6, words)
+        return Arrow(f"M{begin:g} {y:g}H{end:g}", _label(ports), min(begin, end) + 4, y - 6, words)
     upper, lower = sorted((source, target), key=lambda group: group.tier)
     x = min(max(lower.middle, upper.x + 24), upper.x + upper.width - 24)
     if lower.x + 12 <= x <= lower.x + lower.width - 12:

@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.models import Secret
 from installs import certificates, cluster_form
-from installs.picture import draw
+from installs.picture import HOST_HEIGHT, HOST_WIDTH, draw
 from installs.topology import findings
 from inventory.layout import Balancing, External
 from inventory.models import Cluster, ClusterNode
@@ -313,7 +313,7 @@ def test_requests_are_downloaded_and_what_came_back_is_taken_by_common_name(brow
 )  # fmt: skip
 def test_nothing_in_the_picture_lies_over_something_else_or_outside(layout):
     picture = draw(layout)
-    boxes = [(box.x, box.y, 132, 46) for group in picture.groups for box in group.boxes]
+    boxes = [(box.x, box.y, HOST_WIDTH, HOST_HEIGHT) for group in picture.groups for box in group.boxes]
     groups = [(group.x, group.y, group.width, group.height) for group in picture.groups]
     for rectangles in (boxes, groups):
         for number, (x, y, width, height) in enumerate(rectangles):
@@ -350,4 +350,3 @@ def test_hosts_with_findings_are_marked():
     layout = layouts.change(layouts.ten(), "db1", name="db_1")
     looks = {box.host.name: box.look for group in draw(layout, findings(layout)).groups for box in group.boxes}
     assert looks["db_1"] == "bad" and looks["db2"] == ""
-
