@@ -5,3 +5,6 @@ from django.apps import AppConfig
 
 class InstallsConfig(AppConfig):
     name = "installs"
+
+    def ready(self) -> None:
+        from installs.preflight import operations  # noqa: F401  (registers them; those of `operations` are found by themselves)
