@@ -1,11 +1,11 @@
-"""Django's admin over certificates of clusters, to look at."""
+"""Django's admin over certificates and work of clusters, to look at."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from accounts.admin import ReadOnlyAdmin
-from installs.models import Certificate
+from installs.models import Certificate, ClusterRun
 
 
 @admin.register(Certificate)
@@ -16,3 +16,13 @@ class CertificateAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "state", "source", "cluster"]
     list_select_related = ["cluster"]
     search_fields = ["owner", "subject", "fingerprint"]
+
+
+@admin.register(ClusterRun)
+class ClusterRunAdmin(ReadOnlyAdmin):
+    """What was done on clusters."""
+
+    list_display = ["cluster", "kind", "host", "run", "created_at"]
+    list_filter = ["kind", "cluster"]
+    list_select_related = ["cluster", "run"]
+    search_fields = ["cluster__name", "host"]

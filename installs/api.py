@@ -19,15 +19,16 @@ from installs import serializers as shapes
 from installs.certificate_api import CertificateActions
 from installs.describing import SERVICES, read_description, read_external
 from installs.host_api import FORCE, HostActions, is_forced
+from installs.run_api import RunActions
 from inventory import clusters
 from inventory.models import Cluster
 from inventory.named import NAME, asker, place
 
-READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates")
+READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs")
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))
-class Clusters(HostActions, CertificateActions):
+class Clusters(HostActions, CertificateActions, RunActions):
     """Manager clusters: what they are to be, their hosts and certificates. docs/clusters.md has the topologies."""
 
     needs = {**dict.fromkeys(READS, "cluster.view"), "*": "cluster.change"}

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Secret, Tenant
 from inventory.models import Cluster, ClusterNode
+from runs.models import Run
 from runs.states import StateRow
 
 
@@ -70,3 +71,38 @@ class Certificate(StateRow):
     def days_left(self) -> int | None:
         """Whole days until it expires, negative after that; None for a request."""
         return None if self.not_after is None else (self.not_after - timezone.now()) // datetime.timedelta(days=1)
+
+
+class ClusterRun(models.Model):
+    """One piece of work on a cluster: what it was for, and the run of the engine that did it."""
+
+    class Kind(models.TextChoices):
+        INSTALL = "install", "Install"
+        VERIFY = "verify", "Verify"
+        UNINSTALL = "uninstall", "Uninstall"
+        PREFLIGHT = "preflight", "Preflight"
+        ADD_HOST = "add_host", "Add a host"
+        REMOVE_HOST = "remove_host", "Remove a host"
+        DRILL = "drill", "Drill"
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="cluster_runs")
+    kind = models.CharField(max_length=12, choices=Kind)
+    host = models.CharField(max_length=63, blank=True)  # the one that it is about, if it is about one
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="of_cluster")
+    key = models.CharField(max_length=128, blank=True)  # Idempotency-Key of the request: the same again starts nothing
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "key"], condition=~models.Q(key=""), name="cluster_run_once_per_key"
+            )
+        ]
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.cluster}"
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.cluster.tenant

@@ -12,6 +12,7 @@ from installs.operations.hosts import InstallPackages, PurgeHost, PushBundle, Se
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
+from installs.operations.settling import SettleCluster
 from inventory.layout import Host, Layout, Part
 from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
@@ -30,13 +31,17 @@ def install_stages(cluster_id: int, layout: Layout, *, is_rolling: bool = False)
         stage("Database and queue", _settle_data(cluster_id, layout)),
         stage("Management service", _managers(cluster_id, layout, is_rolling)),
         stage("Entrance and monitoring", _entrance(cluster_id, layout)),
+        stage("Rows", [lane("Portal", [SettleCluster(cluster_id)])]),
     ]
     return [each for each in stages if each["lanes"]]
 
 
 def remove_stages(cluster_id: int, layout: Layout) -> list[Stage]:
     """Every host clean again, all at once."""
-    return [stage("Hosts", [_lane(cluster_id, host, [PurgeHost]) for host in layout.hosts])]
+    return [
+        stage("Hosts", [_lane(cluster_id, host, [PurgeHost]) for host in layout.hosts]),
+        stage("Rows", [lane("Portal", [SettleCluster(cluster_id, is_installed=False)])]),
+    ]
 
 
 def _lane(cluster_id: int, host: Host, kinds: Iterable[OneOfHost]) -> Lane:

@@ -9,4 +9,5 @@ from installs.operations import (  # noqa: F401
     management,
     monitoring,
     queue,
+    settling,
 )

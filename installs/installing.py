@@ -1,0 +1,174 @@
+"""Work on clusters: planned as a person will see it, started by the digest of that plan, followed as a run of the engine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.errors import Conflict
+from installs import plans
+from installs.bundle.manifest import find_bundle, place_of
+from installs.certificates import ensure_certificates
+from installs.findings import Finding, error, refuse
+from installs.models import ClusterRun
+from installs.services import cluster_findings
+from installs.wanted import invent_secrets
+from inventory.models import Cluster
+from runs import engine
+from runs.models import Run, Step
+from runs.plans import Stage, digest_of, store_plan
+from runs.states import ACTIVE_RUN_STATES, RunState, StepState
+
+Kind = ClusterRun.Kind
+PAST_STEPS = 200  # from which estimates are made
+TITLES = {Kind.INSTALL: "Install {}", Kind.VERIFY: "Verify {}", Kind.UNINSTALL: "Uninstall {}"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan as it is shown: `digest` starts it. `seconds`: what it took in the past, None where nothing is known."""
+
+    kind: str
+    title: str
+    digest: str
+    stages: Sequence[Stage]
+    seconds: float | None
+    findings: Sequence[Finding]
+
+    @property
+    def steps(self) -> int:
+        return sum(len(lane["operations"]) for stage in self.stages for lane in stage["lanes"])
+
+
+@transaction.atomic
+def plan_work(*, by: Actor, cluster: Cluster, kind: str) -> Planned:
+    """What would be done, in order. Touches no host. An install invents what is missing of secrets and certificates first."""
+    if kind not in TITLES:
+        raise ValidationError({"kind": f"Choose one of: {', '.join(str(each) for each in TITLES)}."})
+    found = findings_for(cluster, kind)
+    if kind == Kind.INSTALL and not any(each.is_error for each in found):
+        invent_secrets(by=by, cluster=cluster)
+        ensure_certificates(by=by, cluster=cluster)
+    title = TITLES[Kind(kind)].format(cluster.name)
+    stages = stages_of(cluster, kind)
+    return Planned(kind, title, digest_of(title, stages), stages, estimate(stages), found)
+
+
+def stages_of(cluster: Cluster, kind: str) -> list[Stage]:
+    """The plan itself: a pure function of the rows."""
+    layout = cluster.layout()
+    if kind == Kind.UNINSTALL:
+        return plans.remove_stages(cluster.pk, layout)
+    return plans.install_stages(cluster.pk, layout, is_rolling=cluster.state == Cluster.State.READY)
+
+
+def findings_for(cluster: Cluster, kind: str) -> list[Finding]:
+    """What keeps this work from being begun, or should be known before."""
+    found = list(cluster_findings(cluster)) if kind == Kind.INSTALL else []
+    for node in cluster.nodes.all():
+        if node.trusted_key() is None:
+            found.append(
+                error(
+                    "host_key",
+                    f"The host key of {node.name} is not trusted yet.",
+                    "Look at its key, compare the fingerprint at the host, then trust it.",
+                    host=node.name,
+                )
+            )
+        if node.private_key_id is None and node.password_id is None:
+            found.append(
+                error(
+                    "credential", f"{node.name} has no credential.", "Give a private key or a password.", host=node.name
+                )
+            )
+    if kind == Kind.INSTALL and find_bundle(cluster.release) is None:
+        place = place_of(cluster.release)
+        remedy = (
+            f"Run `manage.py bundle --release {cluster.release}` here, or on a connected machine with --out and copy the folder "
+            f"to {place.parent.name}/{place.name} in DATA_DIR."
+        )
+        found.append(error("bundle", f"There is no bundle of packages for {cluster.release}.", remedy))
+    return found
+
+
+def start_work(*, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "") -> ClusterRun:
+    """Begin what was planned. Conflict where the plan is another by now, or other work on the cluster has not ended.
+
+    The same `key` again gives what it started, and starts nothing.
+    """
+    if kind not in TITLES:
+        raise ValidationError({"kind": f"Choose one of: {', '.join(str(each) for each in TITLES)}."})
+    if key and (known := ClusterRun.objects.filter(cluster=cluster, key=key).select_related("run").first()):
+        return known
+    refuse(findings_for(cluster, kind))
+    title, stages = TITLES[Kind(kind)].format(cluster.name), stages_of(cluster, kind)
+    if digest_of(title, stages) != digest:
+        raise Conflict("The plan has changed since it was shown: look at it again, then start it.")
+    with transaction.atomic():
+        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        if at_work := active_run(cluster):
+            raise Conflict(
+                f"{at_work.run.title} has not ended (run R-{at_work.run_id}). Wait for it, or cancel it first."
+            )
+        plan = store_plan(title, stages)
+        mode = Run.Mode.CHECK if kind == Kind.VERIFY else Run.Mode.APPLY
+        run = engine.start_run(
+            plan=plan,
+            digest=digest,
+            title=title,
+            tenant=cluster.tenant,
+            started_by=by.user,
+            mode=mode,
+            lock=f"cluster:{cluster.pk}",
+        )
+        started = ClusterRun.objects.create(cluster=cluster, kind=kind, run=run, key=key)
+        if kind == Kind.UNINSTALL:
+            cluster.move(Cluster.State.REMOVING, only_from=list(Cluster.State.values), why="")
+        elif kind == Kind.INSTALL:  # what serves goes on serving while it is brought to its description
+            cluster.move(Cluster.State.INSTALLING, only_from=[Cluster.State.PLANNED, Cluster.State.FAILED], why="")
+        audit.record(
+            by=by,
+            action=f"cluster.{kind}",
+            row=cluster,
+            tenant=cluster.tenant,
+            after={"run": run.pk, "plan": plan.digest},
+        )
+    return started
+
+
+def active_run(cluster: Cluster) -> ClusterRun | None:
+    """Work on it that has not ended."""
+    states = [*ACTIVE_RUN_STATES, RunState.HELD]
+    return ClusterRun.objects.filter(cluster=cluster, run__state__in=states).select_related("run").first()
+
+
+def estimate(stages: Sequence[Stage]) -> float | None:
+    """Seconds that the whole would take: the slowest lane of each stage, by the median of past steps of each kind."""
+    known = _past_seconds({each["key"] for stage in stages for lane in stage["lanes"] for each in lane["operations"]})
+    if not known:
+        return None
+    return sum(
+        max(sum(known.get(each["key"], 0.0) for each in lane["operations"]) for lane in stage["lanes"])
+        for stage in stages
+    )
+
+
+def _past_seconds(keys: set[str]) -> dict[str, float]:
+    taken: dict[str, list[float]] = {}
+    rows: Any = (
+        Step.objects.filter(
+            operation__in=keys, state=StepState.SUCCEEDED, started_at__isnull=False, ended_at__isnull=False
+        )
+        .order_by("-pk")
+        .values_list("operation", "started_at", "ended_at")[:PAST_STEPS]
+    )
+    for key, started_at, ended_at in rows:
+        taken.setdefault(key, []).append((ended_at - started_at).total_seconds())
+    return {key: statistics.median(seconds) for key, seconds in taken.items()}

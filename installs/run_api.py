@@ -1,0 +1,57 @@
+"""The part of /api/v1/clusters/<name>/ that plans work, starts it, and tells what was done."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from installs import installing
+from installs import run_serializers as shapes
+from installs.models import ClusterRun
+from inventory.named import NAME, Named, asker
+
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The same key again gives what it started, and starts nothing",
+)
+
+
+class RunActions(Named):
+    """Work on one cluster."""
+
+    @extend_schema(parameters=[NAME], request=shapes.WorkSerializer, responses={200: shapes.PlannedSerializer})
+    @action(detail=True, methods=["post"])
+    def plan(self, request: Request, name: str) -> Response:
+        """What would be done, in order, with its digest; starts nothing and touches no host."""
+        given = self.written(shapes.WorkSerializer)
+        planned = installing.plan_work(by=asker(request), cluster=self.get_object(), kind=given["kind"])
+        return Response(shapes.PlannedSerializer(planned).data)
+
+    @extend_schema(parameters=[NAME], responses=shapes.ClusterRunSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def runs(self, request: Request, name: str) -> Response:
+        """Work on this cluster, the latest 50 first; /api/v1/runs/<run>/ has steps and events of each."""
+        found = ClusterRun.objects.filter(cluster=self.get_object()).select_related("run")[:50]
+        return Response(shapes.ClusterRunSerializer(found, many=True).data)
+
+    @extend_schema(
+        parameters=[NAME, KEY], request=shapes.StartWorkSerializer, responses={201: shapes.ClusterRunSerializer}
+    )
+    @runs.mapping.post
+    def start_run(self, request: Request, name: str) -> Response:
+        """Start what was planned, by its digest. 409 where the plan is another by now, or other work has not ended."""
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > 128:
+            raise ValidationError({"Idempotency-Key": "The key has at most 128 characters."})
+        given = self.written(shapes.StartWorkSerializer)
+        started = installing.start_work(
+            by=asker(request), cluster=self.get_object(), kind=given["kind"], digest=given["digest"], key=key
+        )
+        return Response(shapes.ClusterRunSerializer(started).data, status=status.HTTP_201_CREATED)
