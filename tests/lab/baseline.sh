@@ -19,7 +19,8 @@ ETCD_HOSTS=${ETCD_HOSTS:-$DBS}
 read -r TTL LOOP_WAIT RETRY <<< "${TTL:-20 5 5}"
 LB=$NET.20
 RELEASE=${RELEASE:-trixie}
-case $RELEASE in trixie) PG=17 ;; bookworm) PG=15 ;; *) echo "RELEASE is trixie or bookworm, not $RELEASE" >&2; exit 2 ;; esac
+# Patroni before 3.0.3 takes a lost lock back without asking over etcd's version 3, and acknowledged rows are gone: there, version 2.
+case $RELEASE in trixie) PG=17 DCS=${DCS:-etcd3} ;; bookworm) PG=15 DCS=${DCS:-etcd} ;; *) echo "RELEASE is trixie or bookworm, not $RELEASE" >&2; exit 2 ;; esac
 DEBS=$LAB_DIR/baseline/debs-$RELEASE
 declare -A PACKAGES=(
   [postgres]="postgresql-$PG patroni python3-etcd prometheus-postgres-exporter"
@@ -47,7 +48,7 @@ to() {                                    # to HOST COMMAND: over SSH, standard 
 }
 on() {                                    # on HOST FUNCTION: runs one of the functions below over there
   local host=$1; shift
-  { declare -p PG NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP
+  { declare -p PG DCS NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP
     declare -f
     echo 'set -eu; H=$(hostname); IP=$(ip_of $H)'
     echo "{ $(printf '%s; ' "$@")} < /dev/null"; } | to "$host" bash -s
@@ -157,6 +158,7 @@ ETCD_HEARTBEAT_INTERVAL=100
 ETCD_ELECTION_TIMEOUT=1000
 ETCD_AUTO_COMPACTION_RETENTION=1
 EOF
+  if [ "$DCS" = etcd ]; then echo ETCD_ENABLE_V2=true >> /etc/default/etcd; fi
   mkdir -p /etc/systemd/system/etcd.service.d
   printf '[Service]\nRestart=always\nRestartSec=2\n' > /etc/systemd/system/etcd.service.d/cluster.conf
   systemctl daemon-reload
@@ -187,7 +189,7 @@ ctl:
   cacert: /etc/patroni/pki/ca.crt
   certfile: /etc/patroni/pki/host.crt
   keyfile: /etc/patroni/pki/host.key
-etcd3:
+$DCS:
   hosts: $etcds
   protocol: https
   cacert: /etc/patroni/pki/ca.crt

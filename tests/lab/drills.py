@@ -116,27 +116,34 @@ class Writer:
     acknowledged: list[tuple[float, int]] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
+    last_try: float = field(default_factory=time.monotonic)
+    thread: threading.Thread | None = None
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Writer]:
         with psycopg.connect(**self.entrance, autocommit=True) as connection:
             connection.execute("drop table if exists counter")
             connection.execute("create table counter (number bigint primary key)")
-        thread = threading.Thread(target=self.write, daemon=True)
-        thread.start()
+        self.thread = threading.Thread(target=self.write, daemon=True)
+        self.thread.start()
         try:
             yield self
         finally:
             self.ended.set()
-            thread.join(timeout=20)
-            if thread.is_alive() and thread.ident is not None:
-                where = "".join(traceback.format_stack(sys._current_frames()[thread.ident])[-3:])
-                raise LabError(f"The writer hangs, and what it counted says nothing:\n{where}")
+            self.thread.join(timeout=20)
+
+    def must_go_on(self) -> None:
+        """A writer that hangs would count nothing and lose nothing: LabError with where it hangs."""
+        if self.thread is not None and time.monotonic() - self.last_try > 20:
+            frame = sys._current_frames().get(self.thread.ident or 0)
+            where = "".join(traceback.format_stack(frame)[-4:]) if frame else "its thread has ended"
+            raise LabError(f"The writer hangs for {time.monotonic() - self.last_try:.0f} s:\n{where}")
 
     def write(self) -> None:
         number, connection = 0, None
         while not self.ended.is_set():
             number += 1
+            self.last_try = time.monotonic()
             try:
                 connection = connection or psycopg.connect(**self.entrance, autocommit=True)
                 connection.execute("insert into counter values (%s)", (number,))
@@ -191,6 +198,7 @@ def drill(cluster: Cluster, kind: str, *, apart: bool, etcd: bool, seconds: floa
                 leader.ssh(f"{PATRONICTL} switchover --force {shlex.quote('main')}", seconds=40)
         time.sleep(max(0, seconds - (time.monotonic() - started)))
         ended = time.monotonic()
+        writer.must_go_on()
         if kind == "freeze":
             struck.thaw()
         elif kind == "cut":
