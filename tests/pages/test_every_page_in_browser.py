@@ -13,7 +13,16 @@ PAGES = (
     "/", "/environments/", "/environments/add/", "/environments/1/", "/environments/1/change/", "/sites/", "/services/", "/services/1/",
     "/services/add/", "/rollouts/", "/rollouts/1/", "/rollouts/new/", "/runs/", "/runs/1/", "/runs/2/", "/clusters/", "/secrets/", "/tokens/", "/password/",
 )  # fmt: skip
-ADMINISTRATORS = ("/clusters/new/", "/clusters/import/", "/audit/", "/tenants/", "/tenants/1/", "/users/", "/admin/", "/admin/inventory/environment/")
+ADMINISTRATORS = (
+    "/clusters/new/",
+    "/clusters/import/",
+    "/audit/",
+    "/tenants/",
+    "/tenants/1/",
+    "/users/",
+    "/admin/",
+    "/admin/inventory/environment/",
+)
 LOOKS = {
     "dark-390": ("dark", PHONE),
     "light-768": ("light", {"width": 768, "height": 900}),
