@@ -18,6 +18,7 @@ from installs import importing, services
 from installs import serializers as shapes
 from installs.certificate_api import CertificateActions
 from installs.describing import SERVICES, read_description, read_external
+from installs.fetching import fetch_authority
 from installs.host_api import FORCE, HostActions, is_forced
 from installs.run_api import RunActions
 from inventory import clusters
@@ -130,6 +131,12 @@ class Clusters(HostActions, CertificateActions, RunActions):
             "cluster": report.cluster.name if report.cluster else None,
         }
         return Response(shapes.ReportSerializer(told).data)
+
+    @extend_schema(request=shapes.FetchSerializer, responses={200: shapes.FetchedSerializer})
+    @action(detail=False, methods=["post"], url_path="fetch-ca")
+    def fetch_ca(self, request: Request) -> Response:
+        """Look at the CA of an external service, to compare it; trusts nothing. 409 where the service does not show it."""
+        return Response(shapes.FetchedSerializer(fetch_authority(**self.written(shapes.FetchSerializer))).data)
 
     def tell_cluster(self, cluster: Cluster, code: int = status.HTTP_200_OK) -> Response:
         """A cluster as it is now."""

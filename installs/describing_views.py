@@ -19,6 +19,7 @@ from accounts.requests import TenantRequest
 from installs import importing, services
 from installs.cluster_form import ClusterForm, ready_hosts
 from installs.describing import SERVICES, read_access, read_external, read_host
+from installs.fetching import fetch_authority
 from installs.findings import errors_of
 from installs.forms import ClusterFields, ExternalFields, HostAccessFields, HostForm, ImportForm, TopologyForm
 from installs.picture import draw
@@ -72,6 +73,22 @@ def cluster_check(request: TenantRequest) -> HttpResponse:
 def cluster_ready_hosts(request: TenantRequest) -> HttpResponse:
     """Fragment: the hosts of a ready-made layout, with what was entered for hosts of the same name."""
     return render(request, "installs/hosts_table.html", {"hosts": ready_hosts(request.GET)})
+
+
+@require_POST
+@needs("cluster.change")
+def cluster_fetch_ca(request: TenantRequest, service: str) -> HttpResponse:
+    """Fragment: the CA that an external service shows, to compare and take over."""
+    fields = ExternalFields(request.POST, prefix=service)
+    given = fields.given() if fields.is_valid() else None
+    shown: dict[str, Any] = {"service": service, "problem": "Enter address and port first."}
+    if given and given["port"]:
+        try:
+            fetched = fetch_authority(service, given["addresses"][0], given["port"])
+            shown = {"service": service, "fetched": fetched}
+        except (ValidationError, Conflict) as error:
+            shown["problem"] = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+    return render(request, "installs/fetched.html", shown)
 
 
 def review_of(layout: Layout) -> dict[str, Any]:

@@ -290,3 +290,26 @@ class RequestsSerializer(serializers.Serializer):
     """Signing requests."""
 
     requests = serializers.DictField(child=serializers.CharField(), help_text="Host -> request, PEM")
+
+
+class FetchSerializer(Strict):
+    """Where to look at a CA."""
+
+    service = serializers.ChoiceField(choices=["external_database", "external_queue"])
+    address = serializers.CharField(max_length=253)
+    port = serializers.IntegerField(min_value=1, max_value=65535)
+
+
+class FetchedCertificateSerializer(serializers.Serializer):
+    """One certificate of it."""
+
+    subject = serializers.CharField()
+    fingerprint = serializers.CharField(help_text="SHA-256: compare it with what the provider says")
+    not_after = serializers.DateTimeField()
+
+
+class FetchedSerializer(serializers.Serializer):
+    """A CA that a service shows; nothing trusts it before it is put into a description as `ca_bundle`."""
+
+    ca_bundle = serializers.CharField()
+    certificates = FetchedCertificateSerializer(many=True)

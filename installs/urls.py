@@ -11,6 +11,18 @@ urlpatterns: list[URLPattern] = [
     path("clusters/new/", describing_views.cluster_new, name="cluster-new"),
     path("clusters/new/check/", describing_views.cluster_check, name="cluster-check"),
     path("clusters/new/hosts/", describing_views.cluster_ready_hosts, name="cluster-ready-hosts"),
+    path(
+        "clusters/new/external_database/ca/",
+        describing_views.cluster_fetch_ca,
+        {"service": "external_database"},
+        name="fetch-database-ca",
+    ),
+    path(
+        "clusters/new/external_queue/ca/",
+        describing_views.cluster_fetch_ca,
+        {"service": "external_queue"},
+        name="fetch-queue-ca",
+    ),
     path("clusters/import/", describing_views.cluster_import, name="cluster-import"),
     path(ONE, views.cluster_detail, name="cluster"),
     path(f"{ONE}change/", describing_views.cluster_change, name="cluster-change"),

@@ -1,4 +1,4 @@
-/* While a cluster is described: rows of its table of hosts are added and removed; one host alone needs no balancer. */
+/* While a cluster is described: rows of its table of hosts are added and removed, a CA that was fetched is taken over; one host alone needs no balancer. */
 (function () {
   "use strict";
 
@@ -18,6 +18,12 @@
       total.value = Number(total.value) + 1;
       const added = table.querySelector("[data-rows]").appendChild(row.firstElementChild);
       added.querySelector("input").focus();
+    }
+    const take = event.target.closest("[data-take]");
+    if (take) {
+      document.querySelector(`[name=${take.dataset.take}]`).value = take.dataset.text;
+      take.textContent = "Taken over";
+      take.setAttribute("aria-disabled", "true");
     }
     const gone = event.target.closest("[data-remove-row]");
     if (gone) {

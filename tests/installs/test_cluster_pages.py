@@ -11,6 +11,7 @@ from inventory.layout import Balancing, External
 from inventory.models import Cluster, ClusterNode
 from tests import factories as people
 from tests.installs import authorities, factories, layouts
+from tests.installs import test_fetching as fetching
 from tests.installs.test_certificates import CA, sign
 from tests.installs.test_clusters import private_key, public_key
 from tests.installs.test_importing import TRIO
@@ -192,6 +193,15 @@ def test_rows_that_were_removed_in_the_form_are_left_out(browser):
     data = form_of(layout, balancing="theirs", **{f"hosts-{last}-DELETE": "1"})
     posted(browser, "/clusters/new/", data)
     assert "lb1" not in {host.name for host in Cluster.objects.get().layout().hosts}
+
+
+def test_the_ca_of_an_external_service_is_shown_to_be_compared(browser, tmp_path, settings):
+    settings.ENDPOINT_NETWORKS = ["127.0.0.0/8"]
+    with fetching.service(tmp_path, [fetching.ALONE.certificate], fetching.ALONE.key) as (port, _):
+        data = {"external_queue-addresses": "127.0.0.1", "external_queue-port": port}
+        shown = posted(browser, "/clusters/new/external_queue/ca/", data, 200)
+    assert "CN=self.example.org" in shown and "take it over" in shown
+    assert "Enter address and port first" in posted(browser, "/clusters/new/external_database/ca/", {}, 200)
 
 
 # --- changing ---
