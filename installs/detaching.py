@@ -55,6 +55,11 @@ def follow(context: Context, host: Host, work: Work) -> Later | None:
     )
 
 
+def is_begun(context: Context) -> bool:
+    """Whether this step has started anything that it has not seen through."""
+    return bool(context.memory.get(MEMORY))
+
+
 def names(context: Context) -> list[str]:
     """Of what was started in this step and has not ended well yet."""
     return [name for name, memory in context.memory.get(MEMORY, {}).items() if not memory["is_done"]]

@@ -36,6 +36,8 @@ class HostStep(Operation):
         raise NotImplementedError
 
     def check(self, context: Context) -> bool | Later:
+        if detaching.is_begun(context):
+            return False  # it may look done from outside before it is: dpkg's triggers, a lock that is still held
         return self._meet(context, lambda host: self.look(context, host))
 
     def apply(self, context: Context) -> Later | None:

@@ -63,7 +63,7 @@ def spoilt(host, before, after):
 
 
 def files_and_listeners(lab):
-    look = "find / -xdev -newer /proc/1/stat -not -path '/proc/*' -not -path '/run/*' 2>/dev/null | grep -vE '^/(var/log|tmp|var/lib/systemd)' | sort; ss -Hltn | sort"
+    look = "find / -xdev -newer /proc/1/stat -not -path '/proc/*' -not -path '/run/*' 2>/dev/null | grep -vE '^/(run$|var/log|tmp|var/lib/systemd)' | sort; ss -Hltn | sort"
     return [host.ssh(look) if host.user == "root" else host.console_run("sh", "-c", look) for host in lab.hosts()]
 
 
