@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import itertools
 import json
-import shlex
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ import psycopg
 
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.machine import LabError
+from tests.lab.machine import LabError, run
 
 PATRONICTL = "timeout 10 patronictl -c /etc/patroni/config.yml"
 AT_WORK = {"running", "streaming"}
@@ -137,7 +136,8 @@ class Writer:
         if self.thread is not None and time.monotonic() - self.last_try > 20:
             frame = sys._current_frames().get(self.thread.ident or 0)
             where = "".join(traceback.format_stack(frame)[-4:]) if frame else "its thread has ended"
-            raise LabError(f"The writer hangs for {time.monotonic() - self.last_try:.0f} s:\n{where}")
+            sockets = run("ss", "-Htno", "dst", str(self.entrance["host"]))
+            raise LabError(f"The writer hangs for {time.monotonic() - self.last_try:.0f} s:\n{where}{sockets}")
 
     def write(self) -> None:
         number, connection = 0, None
@@ -177,6 +177,25 @@ def place_leaders(cluster: Cluster, apart: bool) -> None:
         cluster.lead_etcd_from(candidates[0])
 
 
+@contextlib.contextmanager
+def fault(cluster: Cluster, kind: str, host: Host) -> Iterator[None]:
+    """What happens to the host, and its end, whatever happens in between."""
+    if kind == "switchover":
+        cluster.leader().ssh(f"{PATRONICTL} switchover --force main", seconds=40)
+        yield
+        return
+    begin, end = {
+        "freeze": (host.freeze, host.thaw),
+        "cut": (host.cut, host.start),
+        "partition": (host.partition, host.heal),
+    }[kind]
+    begin()
+    try:
+        yield
+    finally:
+        end()
+
+
 def drill(cluster: Cluster, kind: str, *, apart: bool, etcd: bool, seconds: float, after: float) -> dict[str, Any]:
     """One drill; what it did and what it found."""
     cluster.wait_until_whole()
@@ -187,24 +206,10 @@ def drill(cluster: Cluster, kind: str, *, apart: bool, etcd: bool, seconds: floa
     with writer.running():
         time.sleep(5)
         started = time.monotonic()
-        match kind:
-            case "freeze":
-                struck.freeze()
-            case "cut":
-                struck.cut()
-            case "partition":
-                struck.partition()
-            case "switchover":
-                leader.ssh(f"{PATRONICTL} switchover --force {shlex.quote('main')}", seconds=40)
-        time.sleep(max(0, seconds - (time.monotonic() - started)))
-        ended = time.monotonic()
-        writer.must_go_on()
-        if kind == "freeze":
-            struck.thaw()
-        elif kind == "cut":
-            struck.start()
-        elif kind == "partition":
-            struck.heal()
+        with fault(cluster, kind, struck):
+            time.sleep(max(0, seconds - (time.monotonic() - started)))
+            ended = time.monotonic()
+            writer.must_go_on()
         time.sleep(after)
         whole = after + cluster.wait_until_whole()
     lost = writer.lost()
