@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "HostState": "inventory.models.ClusterNode.State",
         "HostKeyState": "inventory.models.HostKey.State",
         "CertificateState": "installs.models.Certificate.State",
+        "CertificateKind": "installs.models.Certificate.Kind",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
 }
