@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -15,6 +16,7 @@ from accounts.actors import Actor
 from accounts.errors import Conflict
 from installs import plans
 from installs.bundle.manifest import find_bundle, place_of
+from installs.bundle.product import version_of
 from installs.certificates import ensure_certificates
 from installs.findings import Finding, error, refuse
 from installs.models import ClusterRun
@@ -88,14 +90,22 @@ def findings_for(cluster: Cluster, kind: str) -> list[Finding]:
                     "credential", f"{node.name} has no credential.", "Give a private key or a password.", host=node.name
                 )
             )
-    if kind == Kind.INSTALL and find_bundle(cluster.release) is None:
-        place = place_of(cluster.release)
-        remedy = (
-            f"Run `manage.py bundle --release {cluster.release}` here, or on a connected machine with --out and copy the folder "
-            f"to {place.parent.name}/{place.name} in DATA_DIR."
-        )
-        found.append(error("bundle", f"There is no bundle of packages for {cluster.release}.", remedy))
-    return found
+    return [*found, *_bundle_findings(cluster.release)] if kind == Kind.INSTALL else found
+
+
+def _bundle_findings(release: str) -> list[Finding]:
+    bundle, place = find_bundle(release), place_of(release)
+    remedy = (
+        f"Run `manage.py bundle --release {release}` here, or on a connected machine with --out and copy the folder to "
+        f"{place.parent.name}/{place.name} in DATA_DIR."
+    )
+    if bundle is None:
+        return [error("bundle", f"There is no bundle of packages for {release}.", remedy)]
+    if bundle.version != version_of(settings.BASE_DIR):
+        return [
+            error("bundle", f"The bundle for {release} holds another version of DeployOn than this portal.", remedy)
+        ]
+    return []
 
 
 def start_work(*, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "") -> ClusterRun:

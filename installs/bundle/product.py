@@ -27,8 +27,28 @@ def files_of(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def version_of(root: Path) -> str:
+    """Names the product as it is here: the first 12 digits of a digest of all its files."""
+    return _version(_tar(root))
+
+
 def pack(root: Path, folder: Path) -> BundledFile:
-    """Make product/deployon-<digest of its content>.tar.gz; all in it lies below `deployon/`."""
+    """Make product/deployon-<version>.tar.gz; all in it lies below `deployon/`."""
+    plain = _tar(root)
+    place = folder / PRODUCT
+    place.mkdir(exist_ok=True)
+    name = f"deployon-{_version(plain)}.tar.gz"
+    with (place / name).open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        packed.write(plain)
+    keep_only(place, {name})
+    return BundledFile.of(folder, f"{PRODUCT}/{name}")
+
+
+def _version(plain: bytes) -> str:
+    return hashlib.sha256(plain).hexdigest()[:12]
+
+
+def _tar(root: Path) -> bytes:
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in files_of(root):
@@ -36,11 +56,4 @@ def pack(root: Path, folder: Path) -> BundledFile:
             entry = tarfile.TarInfo(f"deployon/{path.relative_to(root).as_posix()}")
             entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & 0o100 else 0o644
             archive.addfile(entry, io.BytesIO(content))
-    digest = hashlib.sha256(plain.getvalue()).hexdigest()[:12]
-    place = folder / PRODUCT
-    place.mkdir(exist_ok=True)
-    name = f"deployon-{digest}.tar.gz"
-    with (place / name).open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
-        packed.write(plain.getvalue())
-    keep_only(place, {name})
-    return BundledFile.of(folder, f"{PRODUCT}/{name}")
+    return plain.getvalue()

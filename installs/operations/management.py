@@ -15,7 +15,6 @@ from installs.rendering.values import RELEASES, Facts, RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Hidden, Host
-from inventory.layout import Part
 from runs.operations import Context, Later, operation
 
 PRODUCTS = "/opt/deployon"
@@ -59,6 +58,9 @@ except urllib.error.HTTPError as error:
 except OSError as error:
     print(error)
 """
+
+
+_LAST_WORDS = Command("journalctl", "--unit", "deployon-web", "--lines", "1", "--no-pager", "--output", "cat")
 
 
 @operation("manager.install")
@@ -153,10 +155,7 @@ class ManagerIsHealthy(Gate):
                 Command("python3", "-c", _ASK, f"{address}:{port}", path, MANAGER.ca), codes=None, timeout=20
             ).text
             if answer != expected:
-                return f"Waiting for the management service on {self.host}: port {port} answers {answer[:120] or 'nothing'}."
+                said = host.run(_LAST_WORDS, codes=None).text[-200:] if answer == "502" else ""
+                tail = f" Its last words: {said}" if said else ""
+                return f"Waiting for the management service on {self.host}: port {port} answers {answer[:120] or 'nothing'}.{tail}"
         return ""
-
-
-def first_manager(wanted: Wanted) -> str:
-    """The manager host that does what is done once."""
-    return wanted.layout.having(Part.MANAGER)[0].name
