@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from installs.topology.placement import etcd_hosts
 from inventory.layout import Balancing, Host, Layout, Part
 
-DEFAULT_RELEASE = "trixie"
 COMPACT_HOSTS = 3
 SERVICES = frozenset({Part.ETCD, Part.DATABASE, Part.QUEUE, Part.MANAGER})
 
@@ -56,18 +54,15 @@ def distributed(
     balancers: Sequence[Host] = (),
     **options: Any,
 ) -> Layout:
-    """3 + 3 + N and the balancer; without `databases` or `queues` where these are external. Places etcd as the release allows."""
-    release = options.get("release", DEFAULT_RELEASE)
-    voting = {host.name for host in etcd_hosts(release, databases, queues, managers)}
+    """3 + 3 + N and the balancer; without `databases` or `queues` where these are external. etcd stands beside the database."""
     hosts = [
-        *_with(databases, Part.DATABASE),
+        *(replace(host, parts=frozenset({Part.DATABASE, Part.ETCD})) for host in databases),
         *_with(queues, Part.QUEUE),
         *_with(managers, Part.MANAGER),
         *_with(balancers, Part.BALANCER),
     ]
-    placed = tuple(replace(host, parts=host.parts | {Part.ETCD}) if host.name in voting else host for host in hosts)
     balancing = options.pop("balancing", None) or _usual_balancing(len(managers), len(balancers))
-    return Layout(name=name, hosts=placed, balancing=Balancing(balancing), **options)
+    return Layout(name=name, hosts=tuple(hosts), balancing=Balancing(balancing), **options)
 
 
 def _with(hosts: Sequence[Host], part: Part) -> list[Host]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from installs.findings import Finding, error, warning
-from installs.topology.placement import ETCD_APART, must_stand_apart
+from installs.topology.placement import LOSES_WRITES
 from inventory.layout import Layout, Part
 
 MOST_MANAGERS = 10
@@ -76,6 +76,13 @@ def _databases(layout: Layout) -> Iterator[Finding]:
             "Use three database hosts.",
             field="parts",
         )
+    if count > 1 and layout.release in LOSES_WRITES:
+        yield error(
+            "loses-writes",
+            f"Several database hosts may lose acknowledged writes here: {LOSES_WRITES[layout.release]}.",
+            "Use Debian 13 (trixie), an external PostgreSQL, or a single database host.",
+            field="release",
+        )
     if layout.is_strict and 0 < count < 3:
         yield warning(
             "strict",
@@ -113,16 +120,6 @@ def _etcd(layout: Layout) -> Iterator[Finding]:
             field="parts",
         )
     yield from _majority(Part.ETCD, len(members))
-    if len(databases) > 1 and must_stand_apart(layout.release):
-        for host in members:
-            if host.has(Part.DATABASE):
-                yield error(
-                    "etcd-beside-database",
-                    f"etcd may not stand on a database host here ({ETCD_APART[layout.release]}).",
-                    "Move the part etcd to three hosts without a database, or use Debian 13 (trixie).",
-                    host=host.name,
-                    field="parts",
-                )
 
 
 def _queues(layout: Layout) -> Iterator[Finding]:
