@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -229,8 +230,10 @@ class Lab:
             host.cut()
         self.network.close()
         if self.cgroup.exists():
-            with contextlib.suppress(OSError):
-                (self.cgroup / "cgroup.kill").write_text("1")
+            (self.cgroup / "cgroup.kill").write_text("1")  # hosts whose folders somebody has removed
+            until = time.monotonic() + 20
+            while "populated 1" in (self.cgroup / "cgroup.events").read_text() and time.monotonic() < until:
+                time.sleep(0.01)
             for group in sorted((path for path in self.cgroup.rglob("*") if path.is_dir()), reverse=True):
                 with contextlib.suppress(OSError):
                     group.rmdir()

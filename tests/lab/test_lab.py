@@ -254,6 +254,14 @@ def test_what_a_killed_session_left_is_cleared_by_the_next(lab):
     assert left.remains() == []
 
 
+@needs_lab
+def test_hosts_whose_folders_were_removed_are_taken_away_too():
+    with Lab.of(["db1"], prefix="labt5") as lab:
+        assert lab.host("db1").is_up
+        machine.run("rm", "-rf", lab.folder)
+    assert lab.remains() == []
+
+
 def test_a_machine_without_root_is_told_what_to_do(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert machine.lacks() == [
