@@ -39,7 +39,9 @@ class ConfigureHAProxy(Configure):
     units: ClassVar[tuple[str, ...]] = ("haproxy",)
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
-        return haproxy.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords)
+        own = wanted.layout.host(self.host)
+        shown = host.run(Command("ip", "-o", "address", "show", "to", own.private_address)).text.split()
+        return haproxy.files(wanted.layout, own, wanted.passwords, interface=shown[1] if len(shown) > 1 else "eth0")
 
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("haproxy", "-c", "-f", haproxy.PATH))

@@ -52,20 +52,28 @@ frontend metrics
 """
 
 
-def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
-    """Its own file; with two balancers that of keepalived, too."""
+def files(layout: Layout, host: Host, passwords: Passwords, interface: str = "") -> list[RenderedFile]:
+    """Its own file; with two balancers that of keepalived, too, for the network `interface` of the host's private address."""
     found = [RenderedFile(PATH, configuration(layout, host), "root", "haproxy", 0o640)]
     if len(layout.having(Part.BALANCER)) > 1:
-        found.append(RenderedFile("/etc/keepalived/keepalived.conf", _keepalived(layout, host, passwords), mode=0o600))
+        text = _keepalived(layout, host, passwords, interface)
+        found.append(RenderedFile("/etc/keepalived/keepalived.conf", text, mode=0o600))
     return found
 
 
+def _bind(layout: Layout, host: Host, port: int) -> str:
+    """Every address; on a host that has the same ports in use for its own services, only the virtual one, there or not."""
+    if not host.parts & {Part.MANAGER, Part.QUEUE}:
+        return f":{port}"
+    return f"{layout.entrance}:{port} transparent"
+
+
 def configuration(layout: Layout, host: Host) -> str:
-    parts = [_GLOBAL.format(metrics=METRICS_PORT), _peers(layout), _managers(layout)]
+    parts = [_GLOBAL.format(metrics=METRICS_PORT), _peers(layout), _managers(layout, host)]
     if layout.having(Part.DATABASE):
-        parts += [_database(layout, "primary", PRIMARY_PORT), _database(layout, "replica", REPLICA_PORT)]
+        parts += [_database(layout, host, "primary", PRIMARY_PORT), _database(layout, host, "replica", REPLICA_PORT)]
     if layout.having(Part.QUEUE):
-        parts.append(_queue(layout))
+        parts.append(_queue(layout, host))
     return "\n".join(part for part in parts if part)
 
 
@@ -78,7 +86,7 @@ def _peers(layout: Layout) -> str:
     return "peers balancers\n" + "\n".join(lines) + "\n"
 
 
-def _managers(layout: Layout) -> str:
+def _managers(layout: Layout, host: Host) -> str:
     managers = layout.having(Part.MANAGER)
     peers = " peers balancers" if len(layout.having(Part.BALANCER)) > 1 else ""
     health = _HEALTH.format(name=layout.entrance or managers[0].name)
@@ -96,7 +104,7 @@ def _managers(layout: Layout) -> str:
 frontend https
   mode http
   option httplog
-  bind :{HTTPS_PORT} ssl crt {BALANCER.bundle} alpn h2,http/1.1
+  bind {_bind(layout, host, HTTPS_PORT)} ssl crt {BALANCER.bundle} alpn h2,http/1.1
   timeout http-request 10s
   timeout http-keep-alive 60s
   http-request set-header X-Forwarded-Proto https
@@ -112,7 +120,7 @@ backend managers
 {pages}
 
 listen internal
-  bind :{INTERNAL_PORT}
+  bind {_bind(layout, host, INTERNAL_PORT)}
   balance source
   stick-table type ipv6 size 200k expire 1h{peers}
   stick on src
@@ -121,14 +129,14 @@ listen internal
 """
 
 
-def _database(layout: Layout, role: str, port: int) -> str:
+def _database(layout: Layout, host: Host, role: str, port: int) -> str:
     servers = "\n".join(
         f"  server {each.name} {each.private_address}:{patroni.POSTGRESQL_PORT} verifyhost {each.name}"
         for each in layout.having(Part.DATABASE)
     )
     return f"""\
 listen postgresql_{role}
-  bind :{port}
+  bind {_bind(layout, host, port)}
   option httpchk
   http-check send meth OPTIONS uri /{role}
   http-check expect status 200
@@ -137,14 +145,14 @@ listen postgresql_{role}
 """
 
 
-def _queue(layout: Layout) -> str:
+def _queue(layout: Layout, host: Host) -> str:
     servers = "\n".join(
         f"  server {each.name} {each.private_address}:{rabbitmq.AMQPS_PORT} verifyhost {each.name}"
         for each in layout.having(Part.QUEUE)
     )
     return f"""\
 listen amqps
-  bind :{rabbitmq.AMQPS_PORT}
+  bind {_bind(layout, host, rabbitmq.AMQPS_PORT)}
   balance leastconn
   timeout client 3h
   timeout server 3h
@@ -154,7 +162,7 @@ listen amqps
 """
 
 
-def _keepalived(layout: Layout, host: Host, passwords: Passwords) -> str:
+def _keepalived(layout: Layout, host: Host, passwords: Passwords, interface: str) -> str:
     """The virtual address stands on one of the two whose HAProxy answers."""
     balancers = layout.having(Part.BALANCER)
     others = "\n".join(f"    {each.private_address}" for each in balancers if each.name != host.name)
@@ -171,7 +179,7 @@ vrrp_script haproxy {{
 }}
 vrrp_instance entrance {{
   state BACKUP
-  interface eth0
+  interface {interface}
   virtual_router_id 53
   priority {110 - 10 * balancers.index(host)}
   advert_int 1

@@ -148,6 +148,11 @@ def nginx(layout: Layout, host: Host) -> str:
     real += "  real_ip_header X-Forwarded-For;\n" if trusted else ""
     if layout.balancing is Balancing.THEIRS:
         real = "  # Addresses of users: `set_real_ip_from` the operator's balancer, if it sends X-Forwarded-For.\n"
+    # The addresses of this host by name, not every one: a balancer on the same host has the virtual one.
+    addresses = dict.fromkeys([*host.addresses.values(), "127.0.0.1"])
+    listening = "".join(
+        f"    listen {_in_url(address)}:{port} ssl;\n" for port in (HTTPS_PORT, INTERNAL_PORT) for address in addresses
+    )
     return f"""\
 user www-data;
 worker_processes auto;
@@ -169,9 +174,7 @@ http {{
 {real}  upstream deployon {{ server 127.0.0.1:{WEB_PORT}; keepalive 32; }}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   server {{
-    listen {HTTPS_PORT} ssl;
-    listen {INTERNAL_PORT} ssl;
-    server_name _;
+{listening}    server_name _;
     location / {{
       proxy_pass http://deployon;
       proxy_http_version 1.1;

@@ -20,7 +20,7 @@ def node_name(host: Host) -> str:
 def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> list[RenderedFile]:
     own, group = "rabbitmq", "rabbitmq"
     return [
-        RenderedFile("/etc/rabbitmq/rabbitmq.conf", _settings(layout, facts), own, group, 0o640),
+        RenderedFile("/etc/rabbitmq/rabbitmq.conf", _settings(layout, host, facts), own, group, 0o640),
         RenderedFile("/etc/rabbitmq/rabbitmq-env.conf", _environment(host), own, group, 0o640),
         RenderedFile(TLS_CONFIG, _inter_node_tls(), own, group, 0o640),
         # Tasks are acknowledged late and may take hours: the broker must not take a consumer for dead after half an hour.
@@ -38,11 +38,12 @@ def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> lis
     ]
 
 
-def _settings(layout: Layout, facts: Facts) -> str:
+def _settings(layout: Layout, host: Host, facts: Facts) -> str:
     nodes = layout.having(Part.QUEUE)
     lines = [
         "listeners.tcp = none",
-        f"listeners.ssl.default = {AMQPS_PORT}",
+        # Not every address: a balancer on the same host has the virtual one.
+        *(f"listeners.ssl.{number} = {_with_port(address)}" for number, address in enumerate(_addresses(host), 1)),
         *_certificates("ssl_options"),
         "ssl_options.verify = verify_peer",
         "ssl_options.fail_if_no_peer_cert = false",
@@ -68,6 +69,14 @@ def _settings(layout: Layout, facts: Facts) -> str:
             for number, node in enumerate(nodes, 1)
         ]
     return "\n".join(lines) + "\n"
+
+
+def _addresses(host: Host) -> list[str]:
+    return list(dict.fromkeys([*host.addresses.values(), "127.0.0.1"]))
+
+
+def _with_port(address: str) -> str:
+    return f"[{address}]:{AMQPS_PORT}" if ":" in address else f"{address}:{AMQPS_PORT}"
 
 
 def _certificates(prefix: str) -> list[str]:

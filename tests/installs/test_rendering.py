@@ -72,7 +72,7 @@ def rendered(layout: Layout, each: Host) -> list[RenderedFile]:
     if each.has(Part.MANAGER):
         files += management.files(layout, each, PASSWORDS, FACTS)
     if each.has(Part.BALANCER):
-        files += haproxy.files(layout, each, PASSWORDS)
+        files += haproxy.files(layout, each, PASSWORDS, "ens3")
     return files
 
 
@@ -144,7 +144,9 @@ def test_what_speaks_without_tls_listens_on_loopback_only(layout, each):
         if found.path == haproxy.PATH:
             assert not re.search(r"bind \S*:80\b", found.content)
         if found.path == "/etc/nginx/nginx.conf":
-            assert re.findall(r"listen (.*);", found.content) == ["443 ssl", "53333 ssl"]
+            listening = re.findall(r"listen (\S+) (.*);", found.content)
+            assert {place.rpartition(":")[2] for place, _ in listening} == {"443", "53333"}
+            assert {how for _, how in listening} == {"ssl"}
         if found.path == "/etc/rabbitmq/rabbitmq.conf":
             assert "listeners.tcp = none" in found.content and "prometheus.tcp.ip = 127.0.0.1" in found.content
 
@@ -162,7 +164,10 @@ def test_what_must_be_equal_on_all_hosts_is():
         assert all(each[key] == configurations[0][key] for each in configurations)
     assert all(each["postgresql"]["pg_hba"] == configurations[0]["postgresql"]["pg_hba"] for each in configurations)
     assert len({file(DISTRIBUTED, each, rabbitmq.COOKIE) for each in queues}) == 1
-    assert len({file(DISTRIBUTED, each, "/etc/rabbitmq/rabbitmq.conf") for each in queues}) == 1
+    texts = [
+        file(DISTRIBUTED, each, "/etc/rabbitmq/rabbitmq.conf").replace(each.private_address, "own") for each in queues
+    ]
+    assert len(set(texts)) == 1
     for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "BROKER_URL", "PUBLIC_URL"):
         assert len({settings_of(file(DISTRIBUTED, each, management.ENVIRONMENT))[key] for each in managers}) == 1
 
@@ -219,6 +224,18 @@ def test_the_hosts_file_names_all_hosts_and_keeps_what_others_wrote():
     after = hosts.hosts_file(before, DISTRIBUTED, DISTRIBUTED.host("db1"))
     assert "127.0.1.1" not in after and "10.0.0.9 printer" in after and "10.77.0.20 lb1" in after
     assert hosts.hosts_file(after, DISTRIBUTED, DISTRIBUTED.host("db1")) == after
+
+
+def test_a_balancer_beside_a_manager_takes_the_virtual_address_alone():
+    """Three hosts are enough for everything: what they serve themselves is on their own addresses."""
+    every = (Part.DATABASE, Part.ETCD, Part.QUEUE, Part.MANAGER)
+    hosts = (host("a1", 1, *every, Part.BALANCER), host("a2", 2, *every, Part.BALANCER), host("a3", 3, *every))
+    layout = Layout("three", hosts, entrance="10.77.0.9")
+    bound = re.findall(r"^  bind (.*)$", file(layout, hosts[0], haproxy.PATH), re.MULTILINE)
+    assert all(each.startswith(("10.77.0.9:", "127.0.0.1:")) for each in bound)
+    nginx = file(layout, hosts[0], "/etc/nginx/nginx.conf")
+    assert "listen 10.77.0.1:443 ssl;" in nginx and "10.77.0.9" not in nginx
+    assert "listeners.ssl.1 = 10.77.0.1:5671" in file(layout, hosts[0], "/etc/rabbitmq/rabbitmq.conf")
 
 
 def test_a_host_that_is_gone_leaves_the_hosts_file():
