@@ -420,3 +420,15 @@ def test_an_error_of_a_host_says_whether_trying_again_helps():
         "timeout",
         "broken",
     ]
+
+
+def test_output_that_comes_after_the_exit_code_is_not_lost(host):
+    """A child that outlives the command still writes: the server tells the exit code first."""
+    assert host.run(Command.shell("(sleep 0.7; echo late) & exit 0")).text == "late"
+
+
+def test_a_process_left_behind_with_its_output_open_does_not_hold_the_command_up_for_ever(host, monkeypatch):
+    monkeypatch.setattr(conversation, "LEFT_OPEN_SECONDS", 0.5)
+    began = time.monotonic()
+    assert host.run(Command.shell("echo now; sleep 20 & exit 0")).text == "now"
+    assert time.monotonic() - began < 5

@@ -15,6 +15,7 @@ from inventory.connectors.ssh import HostAddress, HostCredential
 from tests.services.shared import Missing, accepts, free_port, keep, stop_keeper, wait_until
 
 LOOPBACK = EndpointPolicy.of(["127.0.0.0/8"])
+# SHLVL keeps bash from reading the start-up files of whoever runs the tests.
 CONFIGURATION = """
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host_key
@@ -25,6 +26,7 @@ UsePAM no
 PasswordAuthentication yes
 PermitRootLogin yes
 LogLevel VERBOSE
+SetEnv SHLVL=1
 {more}
 """
 

@@ -13,11 +13,15 @@ from inventory.connectors.ssh.values import HostError, HostErrorKind
 
 PIECE = 32 * 1024  # what is handed to the channel at once
 MOST_OUTPUT = 16 * 1024 * 1024
+LEFT_OPEN_SECONDS = 5.0
 GRACE_SECONDS = KILL_AFTER_SECONDS + 5  # the host ends what takes too long itself; after that it is given up here
 
 
 class Channel(Protocol):
     """What is used of paramiko.Channel."""
+
+    eof_received: int
+    closed: bool
 
     def recv(self, nbytes: int) -> bytes: ...
     def recv_stderr(self, nbytes: int) -> bytes: ...
@@ -60,7 +64,7 @@ class Conversation:
         self.become = become
         self.out, self.err = bytearray(), bytearray()
         self.is_ready = become is None
-        self.has_ended = False
+        self.ended_at = 0.0
 
     def hold(self, given: Input) -> int:
         """Say `given`, read everything, return the exit code. Raises HostError(TIMEOUT | BROKEN | SUDO)."""
@@ -69,19 +73,19 @@ class Conversation:
         poll = select.poll()
         poll.register(self.channel.fileno(), select.POLLIN)
         while True:
-            has_moved = self._read()
+            has_read = has_moved = self._read()
+            has_exited = self.channel.exit_status_ready()
             if not self.is_ready:
                 self._get_ready()
-            elif not is_told:
-                if not pending:
-                    pending = next(pieces, b"")
-                if pending:
-                    pending = self._send(pending)
+            elif not is_told and not has_exited:  # one that has ended reads no more
+                left = pending or next(pieces, b"")
+                if left:
+                    pending = self._send(left)
                     has_moved = True
                 else:
                     self.channel.shutdown_write()
                     is_told = True
-            if self.channel.exit_status_ready() and not self._read():
+            if has_exited and not has_read and self._is_silent():
                 return self._end()
             if time.monotonic() > self.until:
                 raise HostError(HostErrorKind.TIMEOUT, "")
@@ -103,6 +107,15 @@ class Conversation:
                 "Look at that host, then try again.",
             )
         return has_moved
+
+    def _is_silent(self) -> bool:
+        """Whether nothing more will come: the exit code may overtake output, and a process left behind may hold its end open."""
+        if self.channel.eof_received:
+            return not self._read()
+        if self.channel.closed:  # in good order the end of output is told before
+            raise HostError(HostErrorKind.BROKEN, "")
+        self.ended_at = self.ended_at or time.monotonic()
+        return time.monotonic() - self.ended_at > LEFT_OPEN_SECONDS
 
     def _send(self, pending: bytes) -> bytes:
         """What is left of it. A command that does not read what it is told has its own exit code to say so."""
