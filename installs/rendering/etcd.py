@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from installs.rendering.pki_paths import ETCD
-from installs.rendering.values import Passwords, RenderedFile
+from installs.rendering.values import RELEASES, Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
 
 DATA_FOLDER = "/var/lib/etcd/deployon"  # not the package's own, in which it has begun a cluster of one
@@ -46,6 +46,8 @@ def files(layout: Layout, host: Host, passwords: Passwords, *, is_joining: bool 
         "ETCD_ELECTION_TIMEOUT": "1000",
         "ETCD_AUTO_COMPACTION_RETENTION": "1",
     }
+    if RELEASES[layout.release].etcd_interface == "etcd":
+        settings["ETCD_ENABLE_V2"] = "true"
     text = "".join(f"{name}={value}\n" for name, value in settings.items())
     # The package's unit gives up after a clean exit; a member that lost its disk for a moment should come back.
     override = "[Service]\nRestart=always\nRestartSec=2\nLimitNOFILE=65536\n"

@@ -39,7 +39,7 @@ def configuration(layout: Layout, host: Host, passwords: Passwords, facts: Facts
             "verify_client": "optional",
         },
         "ctl": {"cacert": DATABASE.ca, "certfile": DATABASE.certificate, "keyfile": DATABASE.key},
-        "etcd3": {"hosts": ",".join(etcd.endpoints(layout)), "protocol": "https", **tls},
+        release.etcd_interface: {"hosts": ",".join(etcd.endpoints(layout)), "protocol": "https", **tls},
         "bootstrap": {
             "dcs": dynamic(layout, facts),
             "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"],
