@@ -20,6 +20,7 @@ from installs.certificate_api import CertificateActions
 from installs.describing import SERVICES, read_description, read_external
 from installs.fetching import fetch_authority
 from installs.host_api import FORCE, HostActions, is_forced
+from installs.offer_api import OfferActions
 from installs.run_api import RunActions
 from inventory import clusters
 from inventory.models import Cluster
@@ -29,7 +30,7 @@ READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificate
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))
-class Clusters(HostActions, CertificateActions, RunActions):
+class Clusters(HostActions, CertificateActions, RunActions, OfferActions):
     """Manager clusters: what they are to be, their hosts and certificates. docs/clusters.md has the topologies."""
 
     needs = {**dict.fromkeys(READS, "cluster.view"), "*": "cluster.change"}

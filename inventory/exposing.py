@@ -39,7 +39,7 @@ from inventory.credentials import (
 from inventory.deployments import check_is_free, create_deployment, delete_deployment, set_site
 from inventory.label_rules import Pair, normalise_all
 from inventory.labels import set_labels
-from inventory.models import Deployment, Environment, Site
+from inventory.models import Cluster, Deployment, Environment, Site
 from inventory.operations import ProbeEnvironment
 from inventory.probing import probe
 from inventory.sub_managers import find_or_make_manager, forget_unused, listed, move_to, with_known_trust
@@ -69,11 +69,12 @@ def expose(
     site: Site | str | None = None,
     labels: list[Pair] | None = None,
     visibility: str = Visibility.TENANT,
+    cluster: Cluster | None = None,
     **fields: Unpack[Fields],
 ) -> Environment:
     """Make a remote manager's tenant an environment, and look at it once. ValidationError by field; Conflict for a name in use.
 
-    What cannot be reached is saved all the same, with its state and why.
+    What cannot be reached is saved all the same, with its state and why. `cluster` is the one built here that answers there.
     """
     target, parts = _check(by, tenant, name, fields, labels or [])
     place = _find_site(by, tenant, site)
@@ -96,8 +97,9 @@ def expose(
             visibility=visibility,
         )
         environment = Environment.objects.create(
-            deployment=deployment, sub_manager=manager, remote_tenant=target.remote_tenant, credential=credential
-        )
+            deployment=deployment, sub_manager=manager, remote_tenant=target.remote_tenant, credential=credential,
+            cluster=cluster,
+        )  # fmt: skip
         audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=_told(environment))
     probe(environment)
     return environment

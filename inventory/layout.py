@@ -92,6 +92,12 @@ class Layout:
         raise KeyError(name)
 
     @property
+    def front(self) -> str:
+        """Where users reach the whole: the entrance, or its only manager; empty where neither is there."""
+        managers = self.having(Part.MANAGER)
+        return self.entrance or (managers[0].reach_address if len(managers) == 1 else "")
+
+    @property
     def networks(self) -> tuple[str, ...]:
         """Names of all networks, in order of first appearance."""
         return tuple(_unique(network for host in self.hosts for network in host.addresses))

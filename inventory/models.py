@@ -254,6 +254,10 @@ class Environment(StateRow):
     sub_manager = models.ForeignKey(SubManager, on_delete=models.PROTECT, related_name="environments")
     remote_tenant = models.CharField(max_length=256, default=Tenant.DEFAULT)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="environments")
+    # The cluster built here whose entrance this is; none: any other manager, or the cluster is forgotten.
+    cluster = models.OneToOneField(
+        Cluster, null=True, blank=True, on_delete=models.SET_NULL, related_name="environment", editable=False
+    )
     state = models.CharField(max_length=12, choices=State, default=State.UNKNOWN)
     why = models.CharField(max_length=512, blank=True)
     state_since = models.DateTimeField(default=timezone.now)

@@ -54,7 +54,8 @@ def move_to(*, by: Actor, environment: Environment, target: Target) -> None:
     if (target.endpoint, target.protocol, target.port) != (manager.endpoint, manager.protocol, manager.port):
         environment.sub_manager = find_or_make_manager(by=by, tenant=environment.deployment.tenant, target=target)
         environment.remote_tenant = target.remote_tenant
-        environment.save(update_fields=["sub_manager", "remote_tenant"])
+        environment.cluster = None  # what answers elsewhere is not that cluster's entrance
+        environment.save(update_fields=["sub_manager", "remote_tenant", "cluster"])
         forget_unused(by=by, manager=manager)
         return
     if target.trust and not _is_trusted_so(manager, target):

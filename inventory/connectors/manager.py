@@ -57,6 +57,9 @@ class ManagerClient(Conversation):
         body = {"description": description, **({"expiration_date": expires} if expires else {})}
         return self._send("POST", "/tokens", Token.read, body)
 
+    def revoke_token(self, token_id: str) -> None:
+        self._request("DELETE", f"/tokens/{_id(token_id)}", self._headers)
+
     # Blueprints
 
     def blueprint(self, blueprint_id: str) -> Blueprint:
