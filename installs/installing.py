@@ -15,12 +15,13 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from installs import plans
-from installs.bundle.manifest import find_bundle, place_of
+from installs.bundle.manifest import BundleError, find_bundle, place_of
 from installs.bundle.product import version_of
 from installs.certificates import ensure_certificates
-from installs.findings import Finding, error, refuse
+from installs.findings import Finding, error, errors_of, refuse
 from installs.models import ClusterRun
 from installs.services import cluster_findings
+from installs.topology import findings as topology_findings
 from installs.wanted import invent_secrets
 from inventory.models import Cluster
 from runs import engine
@@ -28,14 +29,18 @@ from runs.models import Run, Step
 from runs.plans import Stage, digest_of, store_plan
 from runs.states import ACTIVE_RUN_STATES, RunState, StepState
 
-Kind = ClusterRun.Kind
+Kind, State = ClusterRun.Kind, Cluster.State
+AT_WORK = [*ACTIVE_RUN_STATES, RunState.HELD]
 PAST_STEPS = 200  # from which estimates are made
 TITLES = {Kind.INSTALL: "Install {}", Kind.VERIFY: "Verify {}", Kind.UNINSTALL: "Uninstall {}"}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan as it is shown: `digest` starts it. `seconds`: what it took in the past, None where nothing is known."""
+    """A plan as it is shown: `digest` starts it.
+
+    `seconds`: what it took in the past, None where nothing is known; `unknown`: how many of its steps are not in that figure.
+    """
 
     kind: str
     title: str
@@ -43,6 +48,7 @@ class Planned:
     stages: Sequence[Stage]
     seconds: float | None
     findings: Sequence[Finding]
+    unknown: int = 0
 
     @property
     def steps(self) -> int:
@@ -52,15 +58,30 @@ class Planned:
 @transaction.atomic
 def plan_work(*, by: Actor, cluster: Cluster, kind: str) -> Planned:
     """What would be done, in order. Touches no host. An install invents what is missing of secrets and certificates first."""
+    require_kind(kind)
+    if kind == Kind.INSTALL:
+        prepare(by=by, cluster=cluster)
+    return read_plan(cluster, kind)
+
+
+def read_plan(cluster: Cluster, kind: str) -> Planned:
+    """The same as it stands; writes nothing."""
+    title, stages = TITLES[Kind(kind)].format(cluster.name), stages_of(cluster, kind)
+    seconds, unknown = estimate(stages, is_check=kind == Kind.VERIFY)
+    return Planned(kind, title, digest_of(title, stages), stages, seconds, findings_for(cluster, kind), unknown)
+
+
+def require_kind(kind: str) -> None:
+    """ValidationError where no such work is known."""
     if kind not in TITLES:
         raise ValidationError({"kind": f"Choose one of: {', '.join(str(each) for each in TITLES)}."})
-    found = findings_for(cluster, kind)
-    if kind == Kind.INSTALL and not any(each.is_error for each in found):
+
+
+def prepare(*, by: Actor, cluster: Cluster) -> None:
+    """Make what is missing of secrets and certificates, where the layout is right; a certificate that names too little is made anew."""
+    if not errors_of(topology_findings(cluster.layout())):
         invent_secrets(by=by, cluster=cluster)
         ensure_certificates(by=by, cluster=cluster)
-    title = TITLES[Kind(kind)].format(cluster.name)
-    stages = stages_of(cluster, kind)
-    return Planned(kind, title, digest_of(title, stages), stages, estimate(stages), found)
 
 
 def stages_of(cluster: Cluster, kind: str) -> list[Stage]:
@@ -94,11 +115,15 @@ def findings_for(cluster: Cluster, kind: str) -> list[Finding]:
 
 
 def _bundle_findings(release: str) -> list[Finding]:
-    bundle, place = find_bundle(release), place_of(release)
+    place = place_of(release)
     remedy = (
         f"Run `manage.py bundle --release {release}` here, or on a connected machine with --out and copy the folder to "
         f"{place.parent.name}/{place.name} in DATA_DIR."
     )
+    try:
+        bundle = find_bundle(release)
+    except BundleError as damage:
+        return [error("bundle", f"The bundle of packages for {release} cannot be used.", damage.message)]
     if bundle is None:
         return [error("bundle", f"There is no bundle of packages for {release}.", remedy)]
     if bundle.version != version_of(settings.BASE_DIR):
@@ -108,73 +133,73 @@ def _bundle_findings(release: str) -> list[Finding]:
     return []
 
 
+@transaction.atomic
 def start_work(*, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "") -> ClusterRun:
     """Begin what was planned. Conflict where the plan is another by now, or other work on the cluster has not ended.
 
     The same `key` again gives what it started, and starts nothing.
     """
-    if kind not in TITLES:
-        raise ValidationError({"kind": f"Choose one of: {', '.join(str(each) for each in TITLES)}."})
+    require_kind(kind)
+    Cluster.objects.select_for_update().get(pk=cluster.pk)
     if key and (known := ClusterRun.objects.filter(cluster=cluster, key=key).select_related("run").first()):
         return known
+    if kind == Kind.INSTALL:
+        prepare(by=by, cluster=cluster)
     refuse(findings_for(cluster, kind))
     title, stages = TITLES[Kind(kind)].format(cluster.name), stages_of(cluster, kind)
     if digest_of(title, stages) != digest:
         raise Conflict("The plan has changed since it was shown: look at it again, then start it.")
-    with transaction.atomic():
-        Cluster.objects.select_for_update().get(pk=cluster.pk)
-        if at_work := active_run(cluster):
-            raise Conflict(
-                f"{at_work.run.title} has not ended (run R-{at_work.run_id}). Wait for it, or cancel it first."
-            )
-        plan = store_plan(title, stages)
-        mode = Run.Mode.CHECK if kind == Kind.VERIFY else Run.Mode.APPLY
-        run = engine.start_run(
-            plan=plan,
-            digest=digest,
-            title=title,
-            tenant=cluster.tenant,
-            started_by=by.user,
-            mode=mode,
-            lock=f"cluster:{cluster.pk}",
-        )
-        started = ClusterRun.objects.create(cluster=cluster, kind=kind, run=run, key=key)
-        if kind == Kind.UNINSTALL:
-            cluster.move(Cluster.State.REMOVING, only_from=list(Cluster.State.values), why="")
-        elif kind == Kind.INSTALL:  # what serves goes on serving while it is brought to its description
-            cluster.move(Cluster.State.INSTALLING, only_from=[Cluster.State.PLANNED, Cluster.State.FAILED], why="")
-        audit.record(
-            by=by,
-            action=f"cluster.{kind}",
-            row=cluster,
-            tenant=cluster.tenant,
-            after={"run": run.pk, "plan": plan.digest},
-        )
+    if at_work := active_run(cluster):
+        raise Conflict(f"{at_work.run.title} has not ended (run R-{at_work.run_id}). Wait for it, or cancel it first.")
+    run = engine.start_run(
+        plan=store_plan(title, stages),
+        digest=digest,
+        title=title,
+        tenant=cluster.tenant,
+        started_by=by.user,
+        mode=Run.Mode.CHECK if kind == Kind.VERIFY else Run.Mode.APPLY,
+        lock=f"cluster:{cluster.pk}",
+    )
+    started = ClusterRun.objects.create(cluster=cluster, kind=kind, run=run, key=key)
+    if kind == Kind.UNINSTALL:
+        cluster.move(State.REMOVING, only_from=list(State.values), why="")
+    elif kind == Kind.INSTALL:  # what serves goes on serving while it is brought to its description
+        cluster.move(State.INSTALLING, only_from=[State.PLANNED, State.FAILED, State.REMOVING], why="")
+    audit.record(
+        by=by, action=f"cluster.{kind}", row=cluster, tenant=cluster.tenant, after={"run": run.pk, "plan": digest}
+    )
     return started
 
 
 def active_run(cluster: Cluster) -> ClusterRun | None:
-    """Work on it that has not ended."""
-    states = [*ACTIVE_RUN_STATES, RunState.HELD]
-    return ClusterRun.objects.filter(cluster=cluster, run__state__in=states).select_related("run").first()
+    """Work on it that has not ended; a preflight changes nothing and is in nobody's way."""
+    rows = ClusterRun.objects.filter(cluster=cluster).exclude(kind=Kind.PREFLIGHT)
+    return rows.filter(run__state__in=AT_WORK).select_related("run").first()
 
 
-def estimate(stages: Sequence[Stage]) -> float | None:
-    """Seconds that the whole would take: the slowest lane of each stage, by the median of past steps of each kind."""
-    known = _past_seconds({each["key"] for stage in stages for lane in stage["lanes"] for each in lane["operations"]})
+def estimate(stages: Sequence[Stage], *, is_check: bool = False) -> tuple[float | None, int]:
+    """(seconds that the whole would take, how many of its steps are unknown and left out); (None, all) where none is known.
+
+    The slowest lane of each stage, by the median of past steps of each kind.
+    """
+    keys = [each["key"] for stage in stages for lane in stage["lanes"] for each in lane["operations"]]
+    known = _past_seconds(set(keys), is_check)
+    unknown = sum(key not in known for key in keys)
     if not known:
-        return None
-    return sum(
-        max(sum(known.get(each["key"], 0.0) for each in lane["operations"]) for lane in stage["lanes"])
-        for stage in stages
-    )
+        return None, unknown
+    lanes = [
+        [sum(known.get(each["key"], 0.0) for each in lane["operations"]) for lane in stage["lanes"]] for stage in stages
+    ]
+    return sum(max(times, default=0.0) for times in lanes), unknown
 
 
-def _past_seconds(keys: set[str]) -> dict[str, float]:
+def _past_seconds(keys: set[str], is_check: bool) -> dict[str, float]:
+    """Of steps that did their work, or only looked and found it done."""
+    mode, state = (Run.Mode.CHECK, StepState.SKIPPED) if is_check else (Run.Mode.APPLY, StepState.SUCCEEDED)
     taken: dict[str, list[float]] = {}
     rows: Any = (
         Step.objects.filter(
-            operation__in=keys, state=StepState.SUCCEEDED, started_at__isnull=False, ended_at__isnull=False
+            operation__in=keys, state=state, run__mode=mode, started_at__isnull=False, ended_at__isnull=False
         )
         .order_by("-pk")
         .values_list("operation", "started_at", "ended_at")[:PAST_STEPS]

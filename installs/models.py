@@ -73,6 +73,14 @@ class Certificate(StateRow):
         return None if self.not_after is None else (self.not_after - timezone.now()) // datetime.timedelta(days=1)
 
 
+class ClusterRunQuerySet(models.QuerySet["ClusterRun"]):
+    """Reads of work on clusters."""
+
+    def last_ones(self) -> ClusterRunQuerySet:
+        """The last ten with run and person, newest first."""
+        return self.select_related("run__started_by").order_by("-pk")[:10]
+
+
 class ClusterRun(models.Model):
     """One piece of work on a cluster: what it was for, and the run of the engine that did it."""
 
@@ -91,6 +99,8 @@ class ClusterRun(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="of_cluster")
     key = models.CharField(max_length=128, blank=True)  # Idempotency-Key of the request: the same again starts nothing
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ClusterRunQuerySet.as_manager()
 
     class Meta:
         constraints = [

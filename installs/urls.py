@@ -1,8 +1,8 @@
 """Addresses of the cluster pages."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
-from installs import certificate_views, describing_views, views
+from installs import certificate_views, describing_views, views, work_views
 
 ONE = "clusters/<int:cluster_id>/"
 HOST = f"{ONE}hosts/<int:host_id>/"
@@ -29,6 +29,13 @@ urlpatterns: list[URLPattern] = [
     path(f"{ONE}export/", views.cluster_export, name="cluster-export"),
     path(f"{ONE}remove/", views.cluster_remove, name="cluster-remove"),
     path(f"{ONE}keys/", views.keys_look, name="cluster-keys"),
+    path(f"{ONE}plan/", work_views.install_plan, name="cluster-plan"),
+    path(f"{ONE}preflight/", work_views.preflight_start, name="cluster-preflight"),
+    re_path(
+        r"^clusters/(?P<cluster_id>\d+)/work/(?P<kind>install|verify|uninstall)/$",
+        work_views.work,
+        name="cluster-work",
+    ),
     path(f"{ONE}certificates/", certificate_views.certificate_list, name="cluster-certificates"),
     path(f"{ONE}certificates/renew/", certificate_views.certificates_renew, name="certificates-renew"),
     path(f"{ONE}certificates/requests/", certificate_views.certificate_requests, name="certificate-requests"),

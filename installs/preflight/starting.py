@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from accounts import audit
 from accounts.actors import Actor
+from installs.models import ClusterRun
 from installs.preflight.operations import KEY, REPORT, Preflight
 from inventory.models import Cluster
 from runs.engine import start_run
@@ -14,6 +17,7 @@ from runs.models import Event, Run
 from runs.plans import lane, stage, store_plan
 
 
+@transaction.atomic
 def start_preflight(*, by: Actor, cluster: Cluster) -> Run:
     """Look at all hosts, in a run of its own that changes nothing; it may run beside any other."""
     title = f"Preflight of {cluster.name}"
@@ -21,6 +25,7 @@ def start_preflight(*, by: Actor, cluster: Cluster) -> Run:
     run = start_run(
         plan=plan, digest=plan.digest, title=title, tenant=cluster.tenant, started_by=by.user, mode=Run.Mode.CHECK
     )
+    ClusterRun.objects.create(cluster=cluster, kind=ClusterRun.Kind.PREFLIGHT, run=run)
     audit.record(by=by, action="cluster.preflight", row=cluster, tenant=cluster.tenant, after={"run": run.pk})
     return run
 
