@@ -169,5 +169,6 @@ rm -rf /etc/deployon /opt/deployon /etc/etcd /etc/default/etcd /etc/patroni /etc
 systemctl daemon-reload
 sed -i '/^# DeployOn: the hosts of this cluster$/,/^# DeployOn: end$/d' /etc/hosts
 if getent passwd deployon > /dev/null; then userdel deployon || :; fi
+rm -rf /var/lib/deployon-setup/bundle
 find /var/lib/deployon -mindepth 1 -maxdepth 1 ! -name detached -exec rm -rf {} +
 """
