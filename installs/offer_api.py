@@ -1,4 +1,4 @@
-"""The part of /api/v1/clusters/<name>/ that makes a built cluster an environment."""
+"""The part of /api/v1/clusters/<name>/ that makes a built cluster an environment, and sets its administrator's password."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from installs.administering import set_administrator_password
 from installs.offering import environment_of, expose_cluster
 from installs.run_api import KEY
 from installs.serializers import Strict
@@ -28,6 +29,12 @@ class OfferSerializer(Strict):
     )
 
 
+class AdministratorSerializer(Strict):
+    """A new password of the cluster's administrator; never read back."""
+
+    password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=256)
+
+
 class OfferActions(Named):
     """Use of one cluster."""
 
@@ -45,3 +52,11 @@ class OfferActions(Named):
         fresh = Environment.objects.for_list().get(pk=environment.pk)
         code = status.HTTP_200_OK if known else status.HTTP_201_CREATED
         return Response(EnvironmentDetailSerializer(fresh).data, status=code)
+
+    @extend_schema(parameters=[NAME], request=AdministratorSerializer, responses={204: None})
+    @action(detail=True, methods=["post"], url_path="administrator-password", url_name="administrator-password")
+    def administrator_password(self, request: Request, name: str) -> Response:
+        """Give `admin` at the cluster another password, and keep it; one that holds there already is just kept."""
+        password = self.written(AdministratorSerializer)["password"]
+        set_administrator_password(by=asker(request), cluster=self.get_object(), password=password)
+        return Response(status=status.HTTP_204_NO_CONTENT)

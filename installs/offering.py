@@ -11,23 +11,17 @@ from django.db import IntegrityError
 from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
-from accounts.models import Secret, Tenant
-from installs import certificates
-from installs.models import Certificate
-from inventory.cluster_secrets import secrets_of
+from accounts.models import Secret
+from installs.entrance import ADMINISTRATOR, PATIENCE, password_of, where_of, words_of
 from inventory.connections import ConnectionFields, address_for, opened, read_target
-from inventory.connectors.address import Timeouts
-from inventory.connectors.errors import ErrorKind, ManagerError
+from inventory.connectors.errors import ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.connectors.policy import policy_from_settings
 from inventory.exposing import expose, probe
 from inventory.label_rules import Pair
-from inventory.models import Cluster, Environment, Site, SubManager
+from inventory.models import Cluster, Environment, Site
 
-ADMINISTRATOR = "admin"  # the user that an install makes; its password is the secret of that purpose
 CLUSTER_KEY = "cluster"  # key of the label that names it
-HTTPS = 443
-_PATIENCE = Timeouts(connect=5.0, read=15.0)  # somebody waits for it
 
 
 def expose_cluster(
@@ -42,7 +36,7 @@ def expose_cluster(
         probe(present)
         return present
     _check_is_ready(cluster)
-    where, secret = _where(cluster), _administrators(cluster)
+    where, secret = where_of(cluster), password_of(cluster)
     told = [*(labels or []), (CLUSTER_KEY, cluster.name)]
     try:
         with _token(by, cluster, where, secret) as value:
@@ -80,35 +74,6 @@ def _check_is_ready(cluster: Cluster) -> None:
         )
 
 
-def _where(cluster: Cluster) -> ConnectionFields:
-    """Its entrance, trusted by its CA and, where users are shown another certificate, by the CA of that one."""
-    front = cluster.layout().front
-    if not front:
-        raise Conflict(f"{cluster} has no entrance. Enter the address of your balancer at the cluster, then try again.")
-    authority = certificates.current(cluster, Certificate.Kind.AUTHORITY, certificates.AUTHORITY)
-    if authority is None:
-        raise Conflict(f"{cluster} has no CA here, so its entrance cannot be trusted. Make its certificates first.")
-    shown = certificates.current(cluster, Certificate.Kind.ENTRANCE, certificates.ENTRANCE)
-    bundle = authority.pem + (f"\n{shown.pem}" if shown else "")
-    return ConnectionFields(
-        endpoint=front,
-        protocol="https",
-        port=HTTPS,
-        remote_tenant=Tenant.DEFAULT,
-        trust=SubManager.Trust.CA_BUNDLE,
-        ca_bundle=bundle,
-    )
-
-
-def _administrators(cluster: Cluster) -> Secret:
-    secret = secrets_of(cluster).get("admin")
-    if secret is None:
-        raise Conflict(
-            f"The password of {ADMINISTRATOR} at {cluster} is not stored here. Make a token there, and add it under Environments."
-        )
-    return secret
-
-
 @contextlib.contextmanager
 def _token(by: Actor, cluster: Cluster, where: ConnectionFields, secret: Secret) -> Iterator[str]:
     """A new token there, revoked again where what it was made for fails."""
@@ -117,7 +82,7 @@ def _token(by: Actor, cluster: Cluster, where: ConnectionFields, secret: Secret)
     audit.record(by=by, action="secret.send", row=secret, tenant=secret.tenant, after={"to": address.where})
     try:
         credential = opened(username=ADMINISTRATOR, password=secret)
-        with ManagerClient(address, credential, policy_from_settings(), _PATIENCE) as client:
+        with ManagerClient(address, credential, policy_from_settings(), PATIENCE) as client:
             token = client.mint_token(f"DeployOn {settings.PUBLIC_URL}")
             try:
                 yield token.value
@@ -126,15 +91,4 @@ def _token(by: Actor, cluster: Cluster, where: ConnectionFields, secret: Secret)
                     client.revoke_token(token.id)
                 raise
     except ManagerError as error:
-        raise Conflict(f"{cluster} cannot be used as an environment yet. {_words(error, address.where)}") from None
-
-
-def _words(error: ManagerError, where: str) -> str:
-    """What went wrong, and what to do about it here."""
-    if error.kind == ErrorKind.CREDENTIAL and error.status == 401:
-        return (
-            f"{where} does not accept the password that the install gave to {ADMINISTRATOR}: it was changed there since, or the "
-            "account is locked. Make a token there, and add the environment with it under Environments."
-        )
-    unknown = " A token may have been made there all the same: look at its tokens." if error.is_unknown else ""
-    return f"{error.message}{unknown}"
+        raise Conflict(f"{cluster} cannot be used as an environment yet. {words_of(error, address.where)}") from None

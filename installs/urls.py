@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, re_path
 
-from installs import certificate_views, describing_views, views, work_views
+from installs import certificate_views, describing_views, offer_views, views, work_views
 
 ONE = "clusters/<int:cluster_id>/"
 HOST = f"{ONE}hosts/<int:host_id>/"
@@ -29,6 +29,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{ONE}export/", views.cluster_export, name="cluster-export"),
     path(f"{ONE}remove/", views.cluster_remove, name="cluster-remove"),
     path(f"{ONE}keys/", views.keys_look, name="cluster-keys"),
+    path(f"{ONE}expose/", offer_views.cluster_expose, name="cluster-expose"),
+    path(f"{ONE}password/", offer_views.cluster_password, name="cluster-password"),
     path(f"{ONE}plan/", work_views.install_plan, name="cluster-plan"),
     path(f"{ONE}preflight/", work_views.preflight_start, name="cluster-preflight"),
     re_path(
