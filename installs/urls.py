@@ -34,7 +34,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{ONE}plan/", work_views.install_plan, name="cluster-plan"),
     path(f"{ONE}preflight/", work_views.preflight_start, name="cluster-preflight"),
     re_path(
-        r"^clusters/(?P<cluster_id>\d+)/work/(?P<kind>install|verify|uninstall)/$",
+        r"^clusters/(?P<cluster_id>\d+)/plan/(?P<kind>install|verify|uninstall)/$",
         work_views.work,
         name="cluster-work",
     ),

@@ -29,7 +29,7 @@ LONGEST_KEY = 128
 LEADS = {
     Kind.INSTALL: "Each step looks first and leaves alone what is as wanted already. Nothing has been touched yet.",
     Kind.VERIFY: "Every step looks whether its part is as wanted, and changes nothing.",
-    Kind.UNINSTALL: "All hosts at once are brought back to what they were before the cluster.",
+    Kind.UNINSTALL: "Everything that the cluster put on its hosts is taken away, on all of them at once.",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shutil
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -13,8 +12,6 @@ from django.utils import timezone
 from accounts.errors import Conflict
 from accounts.models import AuditEntry
 from installs import installing
-from installs.bundle.manifest import place_of
-from installs.bundle.product import FILES, version_of
 from installs.models import Certificate, ClusterRun
 from installs.preflight.starting import start_preflight
 from inventory import cluster_hosts, clusters
@@ -26,7 +23,6 @@ from runs.models import Run, Step
 from runs.services import cancel_run
 from runs.states import FINAL_RUN_STATES
 from tests.installs import factories, layouts
-from tests.installs.bundles import make_bundle
 from tests.installs.test_clusters import public_key
 from tests.runs.drive import drive
 
@@ -37,20 +33,6 @@ STEPS = 46  # of an install of three compact hosts, see golden/plan-compact.txt
 @pytest.fixture
 def by(acme):
     return factories.actor(acme)
-
-
-@pytest.fixture
-def bundle(settings, tmp_path):
-    """A bundle for Debian 13 of this product, cut down to the files of its root: what the tests are about is whether versions agree."""
-    settings.DATA_DIR, root = tmp_path / "data", tmp_path / "product"
-    root.mkdir()
-    for name in FILES:
-        shutil.copy(settings.BASE_DIR / name, root)
-    settings.BASE_DIR = root
-    place_of("trixie").mkdir(parents=True)
-    made = dataclasses.replace(make_bundle(place_of("trixie")), version=version_of(root))
-    made.save()
-    return made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Puts people and environments into the installation that the environment variables name; environments come as JSON on standard input."""
+"""Puts people, clusters and environments into the installation that the environment variables name; environments come as JSON on standard input."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
     django.setup()
     from accounts.models import Tenant
-    from inventory import exposing
-    from inventory.models import Environment
+    from inventory import clusters, exposing
+    from inventory.models import Cluster, Environment
     from tests import factories
+    from tests.installs import layouts
 
     alice, _ = factories.alice(), factories.bob()
     by, acme = factories.actor(alice), Tenant.objects.get(name="acme")
+    for tenant in (acme, Tenant.objects.get(name=Tenant.DEFAULT)):
+        if not Cluster.objects.filter(tenant=tenant).exists():
+            clusters.create_cluster(by=by, tenant=tenant, layout=layouts.ten())
     for row in json.load(sys.stdin):
         made = exposing.expose(by=by, tenant=acme, endpoint="127.0.0.1", protocol="http", **row)
         assert made.state == Environment.State.READY, made.why

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deployon.models import Rollout, Target
 from installs.certificates import ensure_certificates
+from installs.models import ClusterRun
 from inventory import cluster_hosts, clusters
 from inventory.models import Cluster, Environment, SubManager
 from runs.models import Event, Run
@@ -31,7 +32,7 @@ SERVER_SECONDS = 0.3  # aim for the live page of 1,000 targets on a quiet machin
 PAGES = (
     "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/add/", "/environments/{environment}/",
     "/sites/", "/services/", "/services/{service}/", "/rollouts/", "/rollouts/new/", "/rollouts/{rollout}/", "/runs/", "/runs/{run}/",
-    "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
+    "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/clusters/{cluster}/plan/install/", "/clusters/{cluster}/plan/uninstall/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
 )  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def fill(tenant, by, count, rollout=None):
 
 
 def fill_clusters(tenant, by, count):
-    """So many clusters of three hosts, and so many hosts more in the first, with certificates and host keys."""
+    """So many clusters of three hosts, and so many hosts more in the first, with certificates, host keys and work."""
     for _ in range(count):
         layout = replace(layouts.compact(), name=f"trio{factories.number()}")
         clusters.create_cluster(by=factories.actor(by), tenant=tenant, layout=layout)
@@ -84,6 +85,9 @@ def fill_clusters(tenant, by, count):
     for node in first.nodes.filter(host_keys=None):
         node.host_keys.create(key_type="ssh-ed25519", public_key="x", fingerprint=f"SHA256:{node.pk}", state="trusted")
     ensure_certificates(by=factories.actor(by), cluster=first)
+    for _ in range(count):
+        run = Run.objects.create(title="Install", tenant=tenant, state="failed", started_by=factories.user())
+        ClusterRun.objects.create(cluster=first, kind="install", run=run)
 
 
 def count_all(client, rollout):
