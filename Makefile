@@ -40,8 +40,9 @@ demo: setup ## The main job: a central portal, three sub-managers, one service o
 test: setup-dev ## All tests, on SQLite and PostgreSQL; as root installs what is missing; ARGS="-k rollout" chooses, REQUIRE_ALL=1 forbids skips
 	@$(PY) tests/run.py $(ARGS)
 
-e2e: setup-dev ## The tests that drive a running process through a browser
+e2e: setup-dev ## What is slow: pages in a browser, then (as root) a cluster from bare hosts to clean ones; TOPOLOGY=compact is quicker
 	@$(PY) tests/run.py -m e2e $(ARGS)
+	@$(PY) -m tests.e2e --topology $(or $(TOPOLOGY),ten)
 
 lint: setup-dev ## ruff, mypy, djlint, Django's checks, missing migrations
 	@scripts/lint.sh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -145,7 +146,7 @@ class Journey:
 
     def install_again(self) -> dict[str, Any]:
         measured = self.portal.work(CLUSTER, "install", 300)
-        steps = self.portal.call("GET", f"runs/{measured['run']}/steps/?page_size=500")["results"]
+        steps = self.portal.call("GET", f"runs/{measured['run']}/")["steps"]
         if changed := [step["title"] for step in steps if step["state"] != "skipped"]:
             raise RuntimeError(f"These were done again: {', '.join(changed)}")
         return measured
@@ -160,17 +161,11 @@ class Journey:
 
     def leader(self) -> str:
         """The database host that leads now, as Patroni there says."""
-        for name in self.hosts_with("database"):
-            if (
-                self.lab.host(name)
-                .ssh(
-                    "curl -sk https://$(hostname -I | cut -d' ' -f1):8008/primary -o /dev/null -w '%{http_code}'",
-                    check=False,
-                )
-                .strip()
-                == "200"
-            ):
-                return name
+        command = ("patronictl", "-c", "/etc/patroni/config.yml", "list", "-f", "json")
+        said = self.lab.host(self.hosts_with("database")[0]).console_run(*command)
+        for member in json.loads(said):
+            if member["Role"] == "Leader":
+                return str(member["Member"])
         raise RuntimeError("No database host leads.")
 
     def drill(self, name: str, seconds: float) -> dict[str, Any]:
@@ -204,8 +199,8 @@ class Journey:
 
     def check_clean(self) -> None:
         for name in self.parts:
-            listening = self.lab.host(name).ssh("ss -tlnH | awk '{print $4}'").split()
-            if others := [each for each in listening if not each.endswith(":22")]:
+            lines = self.lab.host(name).console_run("ss", "-tlnH").splitlines()
+            if others := [line.split()[3] for line in lines if not line.split()[3].endswith(":22")]:
                 raise RuntimeError(f"{name} still listens at {', '.join(others)}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -56,7 +57,7 @@ class Writer(threading.Thread):
     def longest_gap(self) -> float:
         """Seconds between two acknowledged writes, at most."""
         times = [at for at, _ in self.acknowledged]
-        return round(max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0), 1)
+        return round(max((b - a for a, b in itertools.pairwise(times)), default=0.0), 1)
 
     def lost(self) -> list[str]:
         """Acknowledged names that are not there."""
