@@ -215,6 +215,8 @@ SPECTACULAR_SETTINGS = {
         "HostKeyState": "inventory.models.HostKey.State",
         "CertificateState": "installs.models.Certificate.State",
         "CertificateKind": "installs.models.Certificate.Kind",
+        "ClusterRunKind": "installs.models.ClusterRun.Kind",
+        "ClusterWorkKind": "installs.run_serializers.KINDS",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
 }
