@@ -26,7 +26,7 @@ from inventory import clusters
 from inventory.models import Cluster
 from inventory.named import NAME, asker, place
 
-READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs")
+READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight")
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))

@@ -7,12 +7,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from installs import installing
 from installs import run_serializers as shapes
 from installs.models import ClusterRun
+from installs.preflight.starting import begin_preflight, last_report
 from inventory.named import NAME, Named, asker
 
 KEY = OpenApiParameter(
@@ -55,3 +57,25 @@ class RunActions(Named):
             by=asker(request), cluster=self.get_object(), kind=given["kind"], digest=given["digest"], key=key
         )
         return Response(shapes.ClusterRunSerializer(started).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[NAME], responses=OpenApiTypes.OBJECT)
+    @action(detail=True, methods=["get"])
+    def preflight(self, request: Request, name: str) -> Response:
+        """The report of the last preflight that ended: its run, when, hosts, and every finding."""
+        told = last_report(self.get_object())
+        if told is None:
+            raise NotFound("No preflight of this cluster has ended yet. POST here starts one.")
+        run, at, report = told
+        return Response({"run": run, "at": at, **report})
+
+    @extend_schema(
+        parameters=[NAME],
+        request=None,
+        responses={200: shapes.ClusterRunSerializer, 201: shapes.ClusterRunSerializer},
+    )
+    @preflight.mapping.post
+    def start_preflight(self, request: Request, name: str) -> Response:
+        """Look at all hosts and change nothing, in a run of its own; 200 with the one that is under way already."""
+        started, is_new = begin_preflight(by=asker(request), cluster=self.get_object())
+        code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+        return Response(shapes.ClusterRunSerializer(started).data, status=code)

@@ -37,6 +37,7 @@ class PlannedSerializer(serializers.Serializer):
     seconds = serializers.FloatField(
         allow_null=True, help_text="By what such steps took in the past; null: nothing is known"
     )
+    unknown = serializers.IntegerField(help_text="Steps that never ran here, which that figure leaves out")
     stages = serializers.SerializerMethodField(
         help_text="Stages in order, their lanes side by side, operations of a lane in order"
     )

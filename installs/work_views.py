@@ -18,8 +18,7 @@ from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from installs import installing
 from installs.installing import Kind, Planned
-from installs.models import ClusterRun
-from installs.preflight.starting import start_preflight
+from installs.preflight.starting import begin_preflight
 from installs.views import rights, the_cluster
 from inventory.models import Cluster
 from runs.plans import Lane
@@ -38,14 +37,14 @@ LEADS = {
 def preflight_start(request: TenantRequest, cluster_id: int) -> HttpResponse:
     """Look at all hosts; where that is under way already, watch it instead."""
     cluster = the_cluster(request, cluster_id)
-    at_work = ClusterRun.objects.filter(cluster=cluster, kind=Kind.PREFLIGHT, run__state__in=installing.AT_WORK).first()
-    if at_work:
-        messages.info(request, "A preflight was under way already: this is it.")
-        return redirect("run", at_work.run_id)
-    if not cluster.nodes.all():
-        messages.error(request, "There is no host to look at yet: add hosts first.")
+    try:
+        found, is_new = begin_preflight(by=actor_of(request), cluster=cluster)
+    except Conflict as error:
+        messages.error(request, str(error))
         return redirect("cluster", cluster.pk)
-    return redirect("run", start_preflight(by=actor_of(request), cluster=cluster).pk)
+    if not is_new:
+        messages.info(request, "A preflight was under way already: this is it.")
+    return redirect("run", found.run_id)
 
 
 @require_POST

@@ -9,6 +9,8 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
+from accounts.errors import Conflict
+from installs.installing import AT_WORK
 from installs.models import ClusterRun
 from installs.preflight.operations import KEY, REPORT, Preflight
 from inventory.models import Cluster
@@ -28,6 +30,18 @@ def start_preflight(*, by: Actor, cluster: Cluster) -> Run:
     ClusterRun.objects.create(cluster=cluster, kind=ClusterRun.Kind.PREFLIGHT, run=run)
     audit.record(by=by, action="cluster.preflight", row=cluster, tenant=cluster.tenant, after={"run": run.pk})
     return run
+
+
+@transaction.atomic
+def begin_preflight(*, by: Actor, cluster: Cluster) -> tuple[ClusterRun, bool]:
+    """(a new preflight, True), or (the one that is under way, False). Conflict where there is no host to look at."""
+    Cluster.objects.select_for_update().get(pk=cluster.pk)
+    rows = ClusterRun.objects.filter(cluster=cluster, kind=ClusterRun.Kind.PREFLIGHT).select_related("run")
+    if at_work := rows.filter(run__state__in=AT_WORK).first():
+        return at_work, False
+    if not cluster.nodes.exists():
+        raise Conflict("There is no host to look at yet: add hosts first.")
+    return rows.get(run=start_preflight(by=by, cluster=cluster)), True
 
 
 def last_report(cluster: Cluster) -> tuple[int, datetime, dict[str, Any]] | None:

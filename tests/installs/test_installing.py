@@ -7,6 +7,7 @@ import datetime
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 
 from accounts.errors import Conflict
@@ -19,9 +20,10 @@ from inventory.cluster_secrets import secrets_of
 from inventory.host_access import Access
 from inventory.models import Cluster, ClusterNode
 from runs import engine, plans
-from runs.models import Run, Step
+from runs.models import Event, Run, Step
 from runs.services import cancel_run
 from runs.states import FINAL_RUN_STATES
+from tests import factories as people
 from tests.installs import factories, layouts
 from tests.installs.test_clusters import public_key
 from tests.runs.drive import drive
@@ -198,6 +200,21 @@ def test_a_preflight_is_kept_as_work_and_is_in_nobodys_way(by, cluster):
     kept = ClusterRun.objects.get(cluster=cluster)
     assert (kept.kind, kept.run) == ("preflight", run) and installing.active_run(cluster) is None
     begin(by, cluster)
+
+
+def test_by_api_a_preflight_is_begun_once_and_reported_when_it_ended(by, cluster):
+    headers = {"Authorization": f"Token {people.token(by.user)}", "Tenant": "acme"}
+    address = "/api/v1/clusters/trio/preflight/"
+    assert Client().get(address, headers=headers).status_code == 404
+    first, again = (Client().post(address, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200) and first.json() == again.json()
+    step = Run.objects.get(pk=first.json()["run"]).steps.get()
+    Event.objects.create(run=step.run, top=step.run, step=step, kind="preflight", message="", data={"findings": []})
+    told = Client().get(address, headers=headers).json()
+    assert (told["run"], told["findings"]) == (step.run_id, [])
+    cluster.nodes.all().delete()
+    end(step.run)
+    assert Client().post(address, headers=headers).status_code == 409
 
 
 def test_an_uninstall_removes_from_every_host_and_settles_the_rows(by, cluster):
