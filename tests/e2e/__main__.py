@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from portal.demo.places import INPUTS, SERVICE
+from portal.demo.scenario import EXAMPLES, packed
 from tests.e2e.portal import Portal
 from tests.e2e.report import Report, Skipped
 from tests.e2e.writer import Writer
@@ -71,6 +73,8 @@ class Journey:
             self.portal.work(CLUSTER, "verify", 300)
         with phase("expose"):
             self.expose()
+        with phase("a service is deployed on the cluster"):
+            self.deploy()
         with phase("drill: power cut of the database leader") as measured:
             measured |= self.drill(self.leader(), 120)
         with phase("drill: a manager host is killed") as measured:
@@ -158,6 +162,27 @@ class Journey:
         found = self.portal.call("GET", f"environments/{CLUSTER}/")
         if found["state"] != "ready":
             raise RuntimeError(f"The environment is {found['state']}.")
+
+    def deploy(self) -> None:
+        """A rollout on the environment that the cluster became, and off it again."""
+        with packed(EXAMPLES / SERVICE) as archive:
+            self.portal.call(
+                "POST", "services/", data={"name": SERVICE}, files={"archive": (f"{SERVICE}.tar.gz", archive)}
+            )
+        rules = [{"type": "label", "key": "cluster", "operator": "any_of", "values": [CLUSTER]}]
+        for action in ("deploy", "uninstall"):
+            body = {
+                "service": SERVICE,
+                "rules": rules,
+                "inputs": INPUTS if action == "deploy" else {},
+                "action": action,
+            }
+            preview = self.portal.call("POST", "rollouts/preview/", json=body)
+            rollout = self.portal.call("POST", "rollouts/", json={"digest": preview["digest"]})
+            self.portal.wait(rollout["run"], 240)
+            targets = self.portal.call("GET", rollout["targets"].partition("/api/v1/")[2])["results"]
+            if [target["state"] for target in targets] != ["succeeded"]:
+                raise RuntimeError(f"{action}: {targets}")
 
     def leader(self) -> str:
         """The database host that leads now, as Patroni there says."""

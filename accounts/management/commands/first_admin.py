@@ -28,7 +28,9 @@ class Command(BaseCommand):
         )
 
         parser.add_argument(
-            "--check", action="store_true", help="change nothing; exit code 1 where there is no system administrator yet"
+            "--check",
+            action="store_true",
+            help="change nothing; exit code 1 where there is no system administrator yet",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
