@@ -76,9 +76,6 @@ class Configure(HostStep):
         """What is to be there."""
         raise NotImplementedError
 
-    def prepare(self, context: Context, wanted: Wanted, host: Host) -> None:  # type: ignore[override]
-        """Before the files: what the package brought and must not stay."""
-
     def validate(self, wanted: Wanted, host: Host) -> None:
         """After the files, before the service is told: have its own program look at them. Raises HostError."""
 
@@ -100,7 +97,6 @@ class Configure(HostStep):
     def act(self, context: Context, host: Host) -> Later | None:
         wanted = self.wanted(context)
         files = self.files(context, wanted, host)
-        self.prepare(context, wanted, host)
         changed = put_all(host, files)
         for path in changed:
             context.say(f"Put {path}.", kind="detail")
