@@ -14,7 +14,7 @@ from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Host
 from runs.operations import Context, Later, OperationError
 
-MARKERS = "/var/lib/deployon/applied"
+MARKERS = "/var/lib/deployon-setup/applied"  # of root: what is below the folder of the service its user could swap
 # One line a file: digest, owner:group and mode; "-" where there is none.
 _SHOW = """
 for path in "$@"; do

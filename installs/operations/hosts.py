@@ -152,7 +152,7 @@ class PurgeHost(HostStep):
 # What must not be there when a host is clean.
 LEFT = (
     "/etc/deployon", "/opt/deployon", "/etc/etcd", "/etc/patroni", "/etc/rabbitmq", "/etc/haproxy", "/etc/prometheus",
-    "/var/lib/etcd", "/var/lib/postgresql", "/var/lib/rabbitmq", "/var/lib/prometheus", "/var/lib/deployon/applied",
+    "/var/lib/etcd", "/var/lib/postgresql", "/var/lib/rabbitmq", "/var/lib/prometheus", "/var/lib/deployon-setup/applied",
 )  # fmt: skip
 PURGE = """
 systemctl disable --now 'deployon-worker@1' 'deployon-worker@2' deployon-web nginx haproxy keepalived patroni etcd rabbitmq-server \\
@@ -169,6 +169,5 @@ rm -rf /etc/deployon /opt/deployon /etc/etcd /etc/default/etcd /etc/patroni /etc
 systemctl daemon-reload
 sed -i '/^# DeployOn: the hosts of this cluster$/,/^# DeployOn: end$/d' /etc/hosts
 if getent passwd deployon > /dev/null; then userdel deployon || :; fi
-rm -rf /var/lib/deployon-setup/bundle
-find /var/lib/deployon -mindepth 1 -maxdepth 1 ! -name detached -exec rm -rf {} +
+rm -rf /var/lib/deployon-setup/bundle /var/lib/deployon-setup/applied /var/lib/deployon
 """
