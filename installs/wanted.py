@@ -1,13 +1,10 @@
-"""What a cluster is to be, opened for the moment of work: its layout, its passwords, and the configuration files that follow from them."""
+"""What a cluster is to be, opened for the moment of work: its layout and its passwords."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import secrets as random
 from dataclasses import dataclass, field
-
-import bcrypt
 
 from accounts import secrets
 from accounts.actors import Actor
@@ -31,14 +28,12 @@ INVENTED = (
     "admin",  # first administrator of the cluster
 )
 VAULT_KEY = "vault_key"
-_HASH_ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A cluster with everything that rendering needs."""
 
-    cluster_id: int
     layout: Layout
     passwords: Passwords
     admin_password: str = field(repr=False)  # of the cluster's first administrator
@@ -50,7 +45,7 @@ class Wanted:
         if cluster is None:
             raise OperationError("This cluster is not there any more; nothing is done on its hosts.", cause="gone")
         passwords, admin_password = opened_secrets(cluster)
-        return cls(cluster_id, cluster.layout(), passwords, admin_password)
+        return cls(cluster.layout(), passwords, admin_password)
 
     @property
     def hidden(self) -> list[str]:
@@ -77,18 +72,4 @@ def opened_secrets(cluster: Cluster) -> tuple[Passwords, str]:
         )
     opened = {name: secrets.reveal(secret) for name, secret in found.items()}
     named = {name: opened[name] for name in Passwords.__dataclass_fields__ if name in opened}
-    return Passwords(**named, monitoring_hash=stable_hash(opened["monitoring"])), opened["admin"]
-
-
-def stable_hash(password: str) -> str:
-    """bcrypt of a long random password, the same each time: a file that changed with every rendering would restart Prometheus."""
-    salt = hashlib.sha256(b"deployon monitoring" + password.encode()).digest()[:16]
-    prefix = f"$2b${_HASH_ROUNDS:02d}$".encode()
-    return bcrypt.hashpw(password.encode(), prefix + _bcrypt_base64(salt)).decode()
-
-
-def _bcrypt_base64(salt: bytes) -> bytes:
-    """bcrypt writes base 64 with an alphabet of its own: 16 bytes are 22 letters."""
-    usual = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    its_own = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    return base64.b64encode(salt).rstrip(b"=").translate(bytes.maketrans(usual, its_own))
+    return Passwords(**named), opened["admin"]

@@ -11,7 +11,7 @@ from installs.rendering.values import RenderedFile
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Host
 from inventory.layout import Part
-from runs.operations import Context, operation
+from runs.operations import Context, OperationError, operation
 
 # name and status of each server, as HAProxy itself tells it
 _STATES = """
@@ -41,12 +41,18 @@ class ConfigureHAProxy(Configure):
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
         own = wanted.layout.host(self.host)
         shown = host.run(Command("ip", "-o", "address", "show", "to", own.private_address)).text.split()
-        return haproxy.files(wanted.layout, own, wanted.passwords, interface=shown[1] if len(shown) > 1 else "eth0")
+        if len(shown) < 2:
+            raise OperationError(
+                f"No network interface of {self.host} has its private address {own.private_address}. Put it right there, or "
+                "in the description of the cluster; then resume.",
+                cause="address",
+            )
+        return haproxy.files(wanted.layout, own, wanted.passwords, interface=shown[1])
 
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("haproxy", "-c", "-f", haproxy.PATH))
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         units = ["haproxy", *(["keepalived"] if len(wanted.layout.having(Part.BALANCER)) > 1 else [])]
         host.run(Command("systemctl", "enable", *units))
         host.run(Command("systemctl", "reload-or-restart", *units))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from django.core.exceptions import ValidationError
 
 from installs.certificates import files_for
-from installs.operations.applying import differing, put_all
+from installs.operations.applying import Configure
 from installs.rendering.pki_paths import MONITORING, OF_PART, PkiFolder
 from installs.rendering.values import RenderedFile
-from installs.steps import HostStep
+from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Host
 from inventory.models import Cluster
 from runs.operations import Context, Later, OperationError, operation
@@ -26,36 +27,36 @@ done
 
 @operation("host.certificates")
 @dataclasses.dataclass(frozen=True)
-class PlaceCertificates(HostStep):
+class PlaceCertificates(Configure):
     """Have the host's certificates and keys where its services read them."""
+
+    service: ClassVar[str] = "certificates"
 
     def describe(self) -> str:
         return f"Place the certificates of {self.host}"
 
-    def look(self, context: Context, host: Host) -> bool | Later:
-        return not differing(host, self._files(context))
-
-    def act(self, context: Context, host: Host) -> Later | None:
-        files = self._files(context)
-        folders = {str(PurePosixPath(each.path).parent) for each in files}
-        for folder in (*OF_PART.values(), MONITORING):
-            if folder.path in folders:
-                make_pki_folder(host, folder)
-        for path in put_all(host, files):
-            context.say(f"Put {path}.", kind="detail")
-        host.run(Command.shell(_RELOAD, "nginx", "haproxy", "patroni"))
-        return None
-
-    def _files(self, context: Context) -> list[RenderedFile]:
-        cluster = Cluster.objects.prefetch_related("nodes").get(pk=self.cluster)
+    def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
         try:
-            files = files_for(cluster, cluster.layout().host(self.host))
+            files = files_for(
+                Cluster.objects.prefetch_related("nodes").get(pk=self.cluster), wanted.layout.host(self.host)
+            )
         except ValidationError as error:
             raise OperationError(" ".join(error.messages), cause="certificate") from None
         for each in files:
             if "PRIVATE KEY-----" in each.content:
                 context.hide(each.content)
         return files
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        """Their folders first: each service may enter its own."""
+        folders = {str(PurePosixPath(each.path).parent) for each in self.files(context, self.wanted(context), host)}
+        for folder in (*OF_PART.values(), MONITORING):
+            if folder.path in folders:
+                make_pki_folder(host, folder)
+        return super().act(context, host)
+
+    def tell(self, wanted: Wanted, host: Host) -> None:
+        host.run(Command.shell(_RELOAD, "nginx", "haproxy", "patroni"))
 
 
 def make_pki_folder(host: Host, folder: PkiFolder) -> None:

@@ -15,14 +15,13 @@ from typing import Any, ClassVar
 from installs.operations.applying import Configure, Gate, refuse_failed
 from installs.reaching import session
 from installs.rendering import patroni
-from installs.rendering.values import Facts, RenderedFile
+from installs.rendering.values import RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Hidden, Host
 from inventory.layout import Part
 from runs.operations import Context, Later, operation
 
-EXPORTER = "prometheus-postgres-exporter"
 _STORED = "SELECT rolpassword FROM pg_authid WHERE rolname = 'deployon' AND rolcanlogin"
 _OWNED = """
 SELECT count(*) FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE datname = 'deployon' AND rolname = 'deployon'
@@ -53,14 +52,12 @@ class ConfigurePatroni(Configure):
     units: ClassVar[tuple[str, ...]] = ("patroni",)
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
-        found = host.facts()
-        facts = Facts(memory_mb=found.memory, cpus=found.cpus)
-        return patroni.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, facts)
+        return patroni.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, host.facts().memory)
 
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("runuser", "-u", "postgres", "--", "patroni", "--validate-config", patroni.PATH))
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         """A member at work reads the file again without a restart."""
         host.run(Command("systemctl", "enable", "patroni"))
         host.run(Command("systemctl", "reset-failed", "patroni"), codes=None)
@@ -171,20 +168,3 @@ def is_verifier_of(stored: str, password: str) -> bool:
     except ValueError:
         return False
     return method == "SCRAM-SHA-256" and hmac.compare_digest(stored, again)
-
-
-@operation("postgres.exporter")
-@dataclasses.dataclass(frozen=True)
-class StartPostgresExporter(HostStep):
-    """Have the exporter of PostgreSQL at work; it gave up while there was no database."""
-
-    def describe(self) -> str:
-        return f"Start the exporter of PostgreSQL on {self.host}"
-
-    def look(self, context: Context, host: Host) -> bool | Later:
-        return host.test(Command("systemctl", "is-active", "--quiet", EXPORTER))
-
-    def act(self, context: Context, host: Host) -> Later | None:
-        host.run(Command("systemctl", "reset-failed", EXPORTER), codes=None)
-        host.run(Command("systemctl", "enable", "--now", EXPORTER))
-        return None

@@ -22,10 +22,9 @@ class ConfigureEtcd(Configure):
     """Have etcd at work on one host. It is not waited for: alone it cannot be ready."""
 
     service: ClassVar[str] = "etcd"
-    is_joining: bool = False
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
-        return etcd.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, is_joining=self.is_joining)
+        return etcd.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords)
 
     def look(self, context: Context, host: Host) -> bool | Later:
         is_begun = host.test(Command("systemctl", "is-enabled", "--quiet", "etcd")) and not host.test(
@@ -33,7 +32,7 @@ class ConfigureEtcd(Configure):
         )
         return is_begun and super().look(context, host)
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         """A member that runs goes on: who belongs to the cluster is in its data, the file counts at its first start only."""
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", "etcd"))

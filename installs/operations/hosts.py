@@ -15,7 +15,7 @@ from inventory.connectors.ssh import Command, Host
 from inventory.layout import Part
 from runs.operations import Context, Later, OperationError, operation
 
-# $@ packages. What a package would start alone (a cluster of one, a guest) is not started: policy-rc.d says so while they are installed.
+# What a package would start alone (a cluster of one, a guest) is not started: policy-rc.d says so while they are installed.
 INSTALL = """
 policy=/usr/sbin/policy-rc.d
 if [ -e "$policy" ] && ! grep -q DeployOn "$policy"; then mv "$policy" "$policy.before-deployon"; fi
@@ -25,9 +25,8 @@ finish() { rm -f "$policy"; [ ! -e "$policy.before-deployon" ] || mv "$policy.be
 trap finish EXIT
 mkdir -p /etc/postgresql-common/createcluster.d
 echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/deployon.conf
-options="-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
-apt-get $options {apt} update
-apt-get $options {apt} install --yes --no-install-recommends {packages}
+apt-get {apt} update
+apt-get {apt} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install --yes {packages}
 """
 
 
@@ -98,9 +97,7 @@ class PushBundle(HostStep):
 @operation("host.packages")
 @dataclasses.dataclass(frozen=True)
 class InstallPackages(HostStep):
-    """Have the packages of the host's parts, from the source that the host has."""
-
-    seconds: ClassVar[float] = 1800.0
+    """Have the packages of the host's parts, from the bundle."""
 
     def describe(self) -> str:
         return f"Install the packages of {self.host}"

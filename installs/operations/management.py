@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from installs.bundle.manifest import PRODUCT
 from installs.bundle.pushing import PLACE
-from installs.operations.applying import Configure, Gate
+from installs.operations.applying import Configure, Gate, last_words
 from installs.operations.hosts import bundle_for
 from installs.rendering import management
 from installs.rendering.pki_paths import MANAGER
-from installs.rendering.values import RELEASES, Facts, RenderedFile
+from installs.rendering.values import RELEASES, RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Hidden, Host
@@ -46,7 +46,7 @@ export HOME={management.DATA_FOLDER}
 cd {management.HOME}
 exec setpriv --reuid {management.USER} --regid {management.USER} --init-groups .venv/bin/python manage.py "$@"
 """
-# $1 the address that the host is asked at, $2 path: prints the status. Verified by the cluster's CA, as the balancer does.
+# Arguments: address and port, path, CA. Prints the status. Verified by the cluster's CA, as the balancer does.
 _ASK = """
 import ssl, sys, urllib.error, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[3])
@@ -58,9 +58,6 @@ except urllib.error.HTTPError as error:
 except OSError as error:
     print(error)
 """
-
-
-_LAST_WORDS = Command("journalctl", "--unit", "deployon-web", "--lines", "1", "--no-pager", "--output", "cat")
 
 
 @operation("manager.install")
@@ -102,12 +99,12 @@ class ConfigureManager(Configure):
     units: ClassVar[tuple[str, ...]] = UNITS
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
-        return management.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, Facts(0, 0))
+        return management.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords)
 
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("nginx", "-t"))
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *UNITS))
         host.run(Command("systemctl", "reset-failed", *UNITS), codes=None)
@@ -140,7 +137,7 @@ def manage(*words: str) -> Command:
 @operation("manager.healthy")
 @dataclasses.dataclass(frozen=True)
 class ManagerIsHealthy(Gate):
-    """Its pages answer on 443 and 53333 by the cluster's certificate, its database answers, and its workers are at work."""
+    """Its pages answer on 443 and 53333 by the cluster's certificate, and its database answers."""
 
     every: ClassVar[float] = 1.0
 
@@ -155,7 +152,7 @@ class ManagerIsHealthy(Gate):
                 Command("python3", "-c", _ASK, f"{address}:{port}", path, MANAGER.ca), codes=None, timeout=20
             ).text
             if answer != expected:
-                said = host.run(_LAST_WORDS, codes=None).text[-200:] if answer == "502" else ""
+                said = last_words(host, "deployon-web", 1)[-200:] if answer == "502" else ""
                 tail = f" Its last words: {said}" if said else ""
                 return f"Waiting for the management service on {self.host}: port {port} answers {answer[:120] or 'nothing'}.{tail}"
         return ""

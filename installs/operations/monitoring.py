@@ -30,12 +30,11 @@ class ConfigureMonitoring(Configure):
         host.run(Command("promtool", "check", "config", "/etc/prometheus/prometheus.yml"))
         host.run(Command("promtool", "check", "web-config", "/etc/prometheus/web.yml"))
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         units = [
             unit for unit in monitoring.units_of(wanted.layout.host(self.host)) if unit in (*_EXPORTERS, "prometheus")
         ]
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *units))
         host.run(Command("systemctl", "reset-failed", *units), codes=None)
-        # The exporter of PostgreSQL ends where there is no database yet, and is started again by systemd.
-        host.run(Command("systemctl", "restart", "--no-block", *units))
+        host.run(Command("systemctl", "restart", *units))

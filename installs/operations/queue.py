@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from installs.operations.applying import Configure, Gate
 from installs.rendering import rabbitmq
-from installs.rendering.values import Facts, RenderedFile
+from installs.rendering.values import RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Host
@@ -32,15 +32,13 @@ class ConfigureRabbitMQ(Configure):
     service: ClassVar[str] = "rabbitmq"
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
-        found = host.facts()
-        facts = Facts(memory_mb=found.memory, cpus=found.cpus)
-        return rabbitmq.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, facts)
+        return rabbitmq.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, host.facts().memory)
 
     def look(self, context: Context, host: Host) -> bool | Later:
         states = Command.shell('systemctl is-enabled --quiet "$1" && ! systemctl is-failed --quiet "$1"', UNIT)
         return host.test(states) and super().look(context, host)
 
-    def tell(self, wanted: Wanted, host: Host, changed: list[str]) -> None:
+    def tell(self, wanted: Wanted, host: Host) -> None:
         """A node at work goes on: which nodes there are counts at its first start only, the rest at its next one."""
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", UNIT))
@@ -139,7 +137,7 @@ def definitions_of(host: Host) -> dict[str, Any]:
 
 
 def objects(password: str) -> dict[str, Any]:
-    """The definitions that are wanted. The user may look at the state of queues through the management port, for the cluster page."""
+    """The definitions that are wanted. The user may look at the state of queues through the management port."""
     user, virtual_host = rabbitmq.USER, rabbitmq.VIRTUAL_HOST
     return {
         "vhosts": [

@@ -20,8 +20,7 @@ def endpoints(layout: Layout) -> list[str]:
     return [f"{host.private_address}:{CLIENT_PORT}" for host in layout.having(Part.ETCD)]
 
 
-def files(layout: Layout, host: Host, passwords: Passwords, *, is_joining: bool = False) -> list[RenderedFile]:
-    """`is_joining`: the host is added to a cluster that is there already."""
+def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
     own = host.private_address
     settings = {
         "ETCD_NAME": host.name,
@@ -31,7 +30,7 @@ def files(layout: Layout, host: Host, passwords: Passwords, *, is_joining: bool 
         "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{own}:{PEER_PORT}",
         "ETCD_ADVERTISE_CLIENT_URLS": f"https://{own}:{CLIENT_PORT}",
         "ETCD_INITIAL_CLUSTER": ",".join(members(layout)),
-        "ETCD_INITIAL_CLUSTER_STATE": "existing" if is_joining else "new",
+        "ETCD_INITIAL_CLUSTER_STATE": "new",
         "ETCD_INITIAL_CLUSTER_TOKEN": passwords.etcd_token,
         "ETCD_CERT_FILE": ETCD.certificate,
         "ETCD_KEY_FILE": ETCD.key,

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from installs.rendering import patroni, rabbitmq
 from installs.rendering.pki_paths import MANAGER
-from installs.rendering.values import Facts, Passwords, RenderedFile
+from installs.rendering.values import Passwords, RenderedFile
 from inventory.layout import Balancing, External, Host, Layout, Part
 
 HTTPS_PORT, INTERNAL_PORT, WEB_PORT = 443, 53333, 8000
@@ -15,7 +15,7 @@ USER = "deployon"
 EXTERNAL_DATABASE_CA, EXTERNAL_QUEUE_CA = f"{MANAGER.path}/database-ca.crt", f"{MANAGER.path}/queue-ca.crt"
 
 
-def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> list[RenderedFile]:
+def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
     found = [
         RenderedFile(ENVIRONMENT, environment(layout, host, passwords), "root", USER, 0o640),
         RenderedFile("/etc/systemd/system/deployon-web.service", _unit("web", _WEB, "20")),

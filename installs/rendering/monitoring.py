@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
+import bcrypt
 import yaml
 
 from installs.rendering import etcd, haproxy, management, monitoring_rules, rabbitmq
@@ -14,6 +17,7 @@ from inventory.layout import Host, Layout, Part
 PORT = 8009
 NODE_PORT, POSTGRES_PORT, BLACKBOX_PORT = 9100, 9187, 9115
 USER = "monitoring"
+_HASH_ROUNDS = 10
 # The units whose state is watched, by part.
 UNITS: dict[Part, tuple[str, ...]] = {
     Part.ETCD: ("etcd",),
@@ -57,7 +61,7 @@ def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile
     if host.has(Part.MANAGER):
         # Others are asked with this password, which Prometheus reads from a file.
         found.append(RenderedFile("/etc/prometheus/password", passwords.monitoring, "root", "prometheus", 0o640))
-        found.append(_yaml("/etc/prometheus/blackbox.yml", _blackbox(layout, host)))
+        found.append(_yaml("/etc/prometheus/blackbox.yml", _blackbox(host)))
         found.append(
             RenderedFile(
                 "/etc/default/prometheus-blackbox-exporter",
@@ -149,7 +153,7 @@ def _federation(others: list[Host]) -> dict[str, Any]:
     }
 
 
-def _blackbox(layout: Layout, host: Host) -> dict[str, Any]:
+def _blackbox(host: Host) -> dict[str, Any]:
     """Asks by address, since that is what the certificate names and a name server is not needed."""
     return {
         "modules": {
@@ -174,8 +178,22 @@ def _web(passwords: Passwords) -> dict[str, Any]:
             "key_file": MONITORING.key,
             "min_version": "TLS12",
         },
-        "basic_auth_users": {USER: passwords.monitoring_hash},
+        "basic_auth_users": {USER: stable_hash(passwords.monitoring)},
     }
+
+
+def stable_hash(password: str) -> str:
+    """bcrypt of a long random password, the same each time: a file that changed with every rendering would restart Prometheus."""
+    salt = hashlib.sha256(b"deployon monitoring" + password.encode()).digest()[:16]
+    prefix = f"$2b${_HASH_ROUNDS:02d}$".encode()
+    return bcrypt.hashpw(password.encode(), prefix + _bcrypt_base64(salt)).decode()
+
+
+def _bcrypt_base64(salt: bytes) -> bytes:
+    """bcrypt writes base 64 with an alphabet of its own: 16 bytes are 22 letters."""
+    usual = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    its_own = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    return base64.b64encode(salt).rstrip(b"=").translate(bytes.maketrans(usual, its_own))
 
 
 def _listen(host: Host, port: int) -> str:

@@ -8,7 +8,7 @@ import yaml
 
 from installs.rendering import etcd
 from installs.rendering.pki_paths import DATABASE
-from installs.rendering.values import FAILOVERS, RELEASES, Facts, Passwords, RenderedFile
+from installs.rendering.values import FAILOVERS, RELEASES, Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
 
 POSTGRESQL_PORT, REST_PORT = 5432, 8008
@@ -16,12 +16,12 @@ PATH = "/etc/patroni/config.yml"
 ROLE = DATABASE_NAME = "deployon"
 
 
-def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> list[RenderedFile]:
-    text = yaml.safe_dump(configuration(layout, host, passwords, facts), sort_keys=False, width=120)
+def files(layout: Layout, host: Host, passwords: Passwords, memory_mb: int) -> list[RenderedFile]:
+    text = yaml.safe_dump(configuration(layout, host, passwords, memory_mb), sort_keys=False, width=120)
     return [RenderedFile(PATH, text, "postgres", "postgres", 0o600)]
 
 
-def configuration(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> dict[str, Any]:
+def configuration(layout: Layout, host: Host, passwords: Passwords, memory_mb: int) -> dict[str, Any]:
     """The whole of Patroni's file."""
     release = RELEASES[layout.release]
     tls = {"cacert": DATABASE.ca, "cert": DATABASE.certificate, "key": DATABASE.key}
@@ -41,7 +41,7 @@ def configuration(layout: Layout, host: Host, passwords: Passwords, facts: Facts
         "ctl": {"cacert": DATABASE.ca, "certfile": DATABASE.certificate, "keyfile": DATABASE.key},
         release.etcd_interface: {"hosts": ",".join(etcd.endpoints(layout)), "protocol": "https", **tls},
         "bootstrap": {
-            "dcs": dynamic(layout, facts),
+            "dcs": dynamic(layout, memory_mb),
             "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"],
         },
         "postgresql": {
@@ -76,7 +76,7 @@ def configuration(layout: Layout, host: Host, passwords: Passwords, facts: Facts
     }
 
 
-def dynamic(layout: Layout, facts: Facts) -> dict[str, Any]:
+def dynamic(layout: Layout, memory_mb: int) -> dict[str, Any]:
     """What all members share, kept in etcd; the file gives it only to the first one."""
     preset = FAILOVERS[layout.failover]
     return {
@@ -87,13 +87,12 @@ def dynamic(layout: Layout, facts: Facts) -> dict[str, Any]:
         "check_timeline": True,
         "synchronous_mode": len(layout.having(Part.DATABASE)) > 1,
         "synchronous_mode_strict": layout.is_strict and len(layout.having(Part.DATABASE)) > 1,
-        "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": parameters(facts)},
+        "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": parameters(memory_mb)},
     }
 
 
-def parameters(facts: Facts) -> dict[str, Any]:
+def parameters(memory_mb: int) -> dict[str, Any]:
     """Values that depend on the size of the host, and those that all members must agree on."""
-    memory = facts.memory_mb
     return {
         "wal_level": "replica",
         "hot_standby": "on",
@@ -105,10 +104,10 @@ def parameters(facts: Facts) -> dict[str, Any]:
         "wal_sender_timeout": "15s",
         "password_encryption": "scram-sha-256",
         "synchronous_commit": "on",
-        "shared_buffers": f"{max(32, memory // 4)}MB",
-        "effective_cache_size": f"{max(64, memory // 2)}MB",
-        "work_mem": f"{max(4, memory // 256)}MB",
-        "maintenance_work_mem": f"{max(64, memory // 16)}MB",
+        "shared_buffers": f"{max(32, memory_mb // 4)}MB",
+        "effective_cache_size": f"{max(64, memory_mb // 2)}MB",
+        "work_mem": f"{max(4, memory_mb // 256)}MB",
+        "maintenance_work_mem": f"{max(64, memory_mb // 16)}MB",
         "checkpoint_completion_target": 0.9,
     }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from installs.rendering.pki_paths import QUEUE
-from installs.rendering.values import Facts, Passwords, RenderedFile
+from installs.rendering.values import Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
 
-AMQPS_PORT, MANAGEMENT_PORT, EPMD_PORT, DISTRIBUTION_PORT, METRICS_PORT = 5671, 15671, 4369, 25672, 15692
+AMQPS_PORT, MANAGEMENT_PORT, DISTRIBUTION_PORT, METRICS_PORT = 5671, 15671, 25672, 15692
 USER = VIRTUAL_HOST = "deployon"
 TLS_CONFIG = "/etc/rabbitmq/inter_node_tls.config"
 COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
@@ -17,10 +17,10 @@ def node_name(host: Host) -> str:
     return f"rabbit@{host.name}"
 
 
-def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> list[RenderedFile]:
+def files(layout: Layout, host: Host, passwords: Passwords, memory_mb: int) -> list[RenderedFile]:
     own, group = "rabbitmq", "rabbitmq"
     return [
-        RenderedFile("/etc/rabbitmq/rabbitmq.conf", _settings(layout, host, facts), own, group, 0o640),
+        RenderedFile("/etc/rabbitmq/rabbitmq.conf", _settings(layout, host, memory_mb), own, group, 0o640),
         RenderedFile("/etc/rabbitmq/rabbitmq-env.conf", _environment(host), own, group, 0o640),
         RenderedFile(TLS_CONFIG, _inter_node_tls(), own, group, 0o640),
         # Tasks are acknowledged late and may take hours: the broker must not take a consumer for dead after half an hour.
@@ -38,7 +38,7 @@ def files(layout: Layout, host: Host, passwords: Passwords, facts: Facts) -> lis
     ]
 
 
-def _settings(layout: Layout, host: Host, facts: Facts) -> str:
+def _settings(layout: Layout, host: Host, memory_mb: int) -> str:
     nodes = layout.having(Part.QUEUE)
     lines = [
         "listeners.tcp = none",
@@ -57,7 +57,7 @@ def _settings(layout: Layout, host: Host, facts: Facts) -> str:
         f"distribution.listener.port_range.max = {DISTRIBUTION_PORT}",
         "cluster_partition_handling = pause_minority",
         # What is a node's share of a host that has other parts, too: the default counts the memory of the whole machine.
-        f"vm_memory_high_watermark.absolute = {max(256, facts.memory_mb // 5)}MB",
+        f"vm_memory_high_watermark.absolute = {max(256, memory_mb // 5)}MB",
         "disk_free_limit.absolute = 500MB",
         "net_ticktime = 10",
         "loopback_users.guest = true",

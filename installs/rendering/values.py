@@ -1,4 +1,4 @@
-"""What configuration is rendered from beside the layout: releases of Debian, passwords of the cluster, facts of a host."""
+"""What configuration is rendered from beside the layout: releases of Debian, presets, passwords of the cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 class Release:
     """What differs between the Debian releases that hosts may run."""
 
-    codename: str
     debian: str  # VERSION_ID of os-release
     postgresql: str
     python: str
@@ -28,36 +27,21 @@ class Release:
 
 
 RELEASES = {
-    "trixie": Release("trixie", "13", "17", "3.13"),
-    "bookworm": Release("bookworm", "12", "15", "3.11", etcd_interface="etcd"),
+    "trixie": Release("13", "17", "3.13"),
+    "bookworm": Release("12", "15", "3.11", etcd_interface="etcd"),
 }
 
 
 @dataclass(frozen=True)
 class Failover:
-    """A preset of Patroni, all in seconds, and its price."""
+    """A preset of Patroni, all in seconds."""
 
     ttl: int
     loop_wait: int
     retry_timeout: int
-    price: str
 
 
-FAILOVERS = {
-    "fast": Failover(
-        20, 5, 5, "Writes go on 15 to 25 s after the leader is lost; a network that stalls for 10 s costs a failover."
-    ),
-    "calm": Failover(
-        30,
-        10,
-        10,
-        "Stalls of up to 20 s are borne without a failover; writes go on 30 to 40 s after the leader is lost.",
-    ),
-}
-STRICT_PRICE = (
-    "No acknowledged write is ever lost, not even when two hosts fail one after the other; but with a single database "
-    "host left nothing can be written until another is back."
-)
+FAILOVERS = {"fast": Failover(20, 5, 5), "calm": Failover(30, 10, 10)}
 
 
 @dataclass(frozen=True)
@@ -72,18 +56,9 @@ class Passwords:
     erlang_cookie: str = field(repr=False)
     etcd_token: str = field(repr=False)
     monitoring: str = field(repr=False)
-    monitoring_hash: str = field(repr=False)  # bcrypt of it
     virtual_address: str = field(repr=False)  # of the two balancers, for keepalived: 8 characters count
     secret_key: str = field(repr=False)
     vault_key: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What rendering needs to know of a host itself."""
-
-    memory_mb: int
-    cpus: int
 
 
 @dataclass(frozen=True)

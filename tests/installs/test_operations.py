@@ -12,8 +12,8 @@ import pytest
 from installs import plans
 from installs.operations import database, queue
 from installs.operations.applying import Configure, digest_of
+from installs.rendering.monitoring import stable_hash
 from installs.rendering.values import RenderedFile
-from installs.wanted import stable_hash
 from runs.operations import REGISTRY, Operation
 from tests.installs.layouts import ten
 
@@ -102,5 +102,5 @@ def test_every_operation_of_a_plan_bears_being_stored_and_has_no_secret_in_it():
     for stage in plans.install_stages(1, ten()):
         for lane in stage["lanes"]:
             for each in lane["operations"]:
-                assert set(each["args"]) <= {"cluster", "host", "is_joining", "is_installed"}
+                assert set(each["args"]) <= {"cluster", "host", "is_installed"}
                 assert each["describe"]

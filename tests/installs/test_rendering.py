@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from installs.rendering import etcd, haproxy, hosts, management, monitoring, monitoring_rules, patroni, rabbitmq
-from installs.rendering.values import FAILOVERS, Facts, Passwords, RenderedFile
+from installs.rendering.values import FAILOVERS, Passwords, RenderedFile
 from inventory.layout import Balancing, External, Host, Layout, Part
 
 GOLDEN = Path(__file__).parent / "golden"
 PASSWORDS = Passwords(**{name: f"secret-{name}" for name in Passwords.__dataclass_fields__})
-FACTS = Facts(memory_mb=8192, cpus=4)
+MEMORY_MB = 8192
 
 
 def host(name: str, number: int, *parts: Part) -> Host:
@@ -66,11 +66,11 @@ def rendered(layout: Layout, each: Host) -> list[RenderedFile]:
     if each.has(Part.ETCD):
         files += etcd.files(layout, each, PASSWORDS)
     if each.has(Part.DATABASE):
-        files += patroni.files(layout, each, PASSWORDS, FACTS)
+        files += patroni.files(layout, each, PASSWORDS, MEMORY_MB)
     if each.has(Part.QUEUE):
-        files += rabbitmq.files(layout, each, PASSWORDS, FACTS)
+        files += rabbitmq.files(layout, each, PASSWORDS, MEMORY_MB)
     if each.has(Part.MANAGER):
-        files += management.files(layout, each, PASSWORDS, FACTS)
+        files += management.files(layout, each, PASSWORDS)
     if each.has(Part.BALANCER):
         files += haproxy.files(layout, each, PASSWORDS, "ens3")
     return files
@@ -191,11 +191,10 @@ def test_a_preset_of_patroni_obeys_its_own_rule(preset):
     """Patroni: ttl must not be less than loop_wait and two retry time-outs."""
     found = FAILOVERS[preset]
     assert found.ttl >= found.loop_wait + 2 * found.retry_timeout
-    assert found.price
 
 
 def test_a_single_database_host_does_not_wait_for_a_second_one():
-    shared = patroni.dynamic(SINGLE, FACTS)
+    shared = patroni.dynamic(SINGLE, MEMORY_MB)
     assert shared["synchronous_mode"] is False and shared["synchronous_mode_strict"] is False
 
 

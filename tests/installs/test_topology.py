@@ -334,10 +334,9 @@ def test_a_release_that_loses_writes_is_refused_for_several_database_hosts_with_
 def test_a_release_is_refused_as_long_as_what_is_rendered_for_it_may_lose_writes(release):
     """Debian 12's Patroni with version 3 of etcd's API: docs/lab.md. With `etcd:` rendered, take it out of LOSES_WRITES."""
     from installs.rendering import patroni
-    from installs.rendering.values import Facts
 
     layout = layouts.ten(release=release)
-    rendered = patroni.configuration(layout, layout.host("db1"), MagicMock(), Facts(4096, 2))
+    rendered = patroni.configuration(layout, layout.host("db1"), MagicMock(), 4096)
     assert (release in LOSES_WRITES) == (release == "bookworm" and "etcd3" in rendered)
 
 
