@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def main() -> int:
     work.mkdir(parents=True)
     report = Report(given.folder / "report.json", {"topology": given.topology, "release": given.release})
     names = list(TOPOLOGIES[given.topology])
-    lab = Lab.of(names, release=given.release, ordinary=[names[0]], prefix="e2e")
+    lab = Lab.of(names, release=given.release, ordinary=[names[0]], prefix=os.environ.get("LAB_PREFIX") or "e2e")
     with report.phase("lab", must_pass=True):
         lab.__enter__()
     try:
