@@ -1,4 +1,4 @@
-"""Builds a cluster in the lab, checks it, breaks and mends it, and takes it away: `python -m tests.e2e [--topology ten|compact]`."""
+"""Builds a cluster in the lab, checks it, breaks and mends it, and takes it away: `python -m tests.e2e [--topology NAME]`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,12 @@ from portal.demo.places import INPUTS, SERVICE
 from portal.demo.scenario import EXAMPLES, packed
 from tests.e2e.portal import Portal
 from tests.e2e.report import Report, Skipped
+from tests.e2e.topologies import TOPOLOGIES, VIRTUAL
 from tests.e2e.writer import Writer
 from tests.lab import Lab
 from tests.services.portal import ROOT
 
 CLUSTER = "e2e"
-TOPOLOGIES: dict[str, dict[str, list[str]]] = {
-    "compact": {
-        **{f"c{n}": ["database", "etcd", "queue", "manager"] for n in (1, 2, 3)},
-        "lb1": ["balancer"],
-    },
-    "ten": {
-        **{f"db{n}": ["database", "etcd"] for n in (1, 2, 3)},
-        **{f"mq{n}": ["queue"] for n in (1, 2, 3)},
-        **{f"mg{n}": ["manager"] for n in (1, 2, 3)},
-        "lb1": ["balancer"],
-    },
-}
 OPEN_PASSWORD = """
 import django; django.setup()
 from inventory.models import Cluster
@@ -48,9 +37,10 @@ class Journey:
 
     def __init__(self, given: argparse.Namespace, lab: Lab, folder: Path, report: Report) -> None:
         self.given, self.lab, self.report, self.folder = given, lab, report, folder
-        self.parts = TOPOLOGIES[given.topology]
+        self.topology = TOPOLOGIES[given.topology]
+        self.parts = self.topology.parts
         self.portal = Portal(folder / "portal", str(lab.network.subnet))
-        self.entrance = lab.host("lb1").address
+        self.entrance = self.address_of_entrance()
         self.ca = folder / "ca.pem"
 
     def go(self) -> None:
@@ -77,8 +67,10 @@ class Journey:
         with phase("a service is deployed on the cluster"):
             self.deploy()
         with phase("drill: power cut of the database leader") as measured:
+            self.need_several("database")
             measured |= self.drill(self.leader(), 120)
         with phase("drill: a manager host is killed") as measured:
+            self.need_several("manager")
             measured |= self.drill(self.hosts_with("manager")[-1], 120)
         with phase("verify after the drills"):
             self.settle(240)
@@ -88,7 +80,12 @@ class Journey:
             self.check_clean()
 
     def hosts_with(self, part: str) -> list[str]:
-        return [name for name, parts in self.parts.items() if part in parts]
+        return self.topology.having(part)
+
+    def address_of_entrance(self) -> str:
+        if self.topology.entrance == VIRTUAL:
+            return str(self.lab.network.subnet[200])  # hosts have those from .11 on
+        return self.lab.host(self.topology.entrance).address
 
     def make_bundle(self) -> None:
         """Into the folder of earlier runs: what lies there whole is not fetched again."""
@@ -112,6 +109,9 @@ class Journey:
                 {"name": name, "private_address": host.address, "parts": parts, "host_key": host.host_key, **access}
             )
         body = {"name": CLUSTER, "release": self.given.release, "entrance": self.entrance, "hosts": hosts}
+        body["balancing"] = self.topology.balancing
+        if self.topology.balancing == "none":
+            del body["entrance"]
         told = self.portal.call("POST", "clusters/", json=body)
         return [finding["message"] for finding in told["findings"]]
 
@@ -185,6 +185,10 @@ class Journey:
             if [target["state"] for target in targets] != ["succeeded"]:
                 raise RuntimeError(f"{action}: {targets}")
 
+    def need_several(self, part: str) -> None:
+        if len(self.hosts_with(part)) < 2:
+            raise Skipped(f"a single host has the part {part}")
+
     def leader(self) -> str:
         """The database host that leads now, as Patroni there says."""
         command = ("patronictl", "-c", "/etc/patroni/config.yml", "list", "-f", "json")
@@ -240,7 +244,7 @@ def main() -> int:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     report = Report(given.folder / "report.json", {"topology": given.topology, "release": given.release})
-    names = list(TOPOLOGIES[given.topology])
+    names = TOPOLOGIES[given.topology].hosts
     lab = Lab.of(names, release=given.release, ordinary=[names[0]], prefix=os.environ.get("LAB_PREFIX") or "e2e")
     with report.phase("lab", must_pass=True):
         lab.__enter__()
