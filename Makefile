@@ -6,6 +6,7 @@ PY := .venv/bin/python
 RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 RUNNER_STAMP := .venv-runner/runner.stamp
+CFY_STAMP := .venv-cfy/.installed-cfy
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ help: ## This list
 
 setup: $(RUN_STAMP) $(RUNNER_STAMP) ## Makes .venv and .venv-runner from the locks; again only when they changed
 
-setup-dev: $(DEV_STAMP) $(RUNNER_STAMP) ## The same, with what tests and linters need
+setup-dev: $(DEV_STAMP) $(RUNNER_STAMP) $(CFY_STAMP) ## The same, with what tests and linters need
 
 $(RUN_STAMP): requirements.txt
 	@scripts/venv.sh requirements.txt
@@ -29,6 +30,10 @@ $(DEV_STAMP): requirements-dev.txt requirements.txt
 
 $(RUNNER_STAMP): requirements-runner.txt orchestration/runner_setup.py | $(RUN_STAMP)
 	@$(PY) -m orchestration.runner_setup
+	@touch $@
+
+$(CFY_STAMP): requirements-cfy.txt tests/orchestration/cfy/environment.py | $(DEV_STAMP)
+	@$(PY) -m tests.orchestration.cfy.environment
 	@touch $@
 
 run: setup ## One installation on http://127.0.0.1:8000, with everything embedded
@@ -60,3 +65,4 @@ lab: ## Debian hosts on this machine, to build clusters on and to break; needs r
 lock: setup-dev ## Resolves requirements*.in again; UPGRADE=--upgrade takes newer versions
 	@$(LOCK) $(UPGRADE) -o requirements.txt requirements.in
 	@$(LOCK) $(UPGRADE) -o requirements-dev.txt requirements-dev.in
+	@$(LOCK) $(UPGRADE) --no-annotate --override requirements-cfy-overrides.in -o requirements-cfy.txt requirements-cfy.in

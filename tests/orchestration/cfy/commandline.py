@@ -1,0 +1,155 @@
+"""The official command line `cfy` as an operator has it: a program of its own, in a home of its own, pointed at a running portal.
+
+    cfy("sites create", "london")                    it must end with 0
+    cfy.rows("sites list")                           the list, as dictionaries (`--json`)
+    cfy.one("sites get", "london")                   one thing, as a dictionary
+    cfy.table("sites list") == ["name", ...]         the columns of the table; each cell must have been answered
+    cfy.refused("snapshots create", "s1", words="backup")   it must fail, with these words and without a traceback
+
+The first argument is a literal on purpose: test_every_command.py reads from it which commands are run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.orchestration.cfy import environment
+from tests.orchestration.running import PASSWORD
+
+UNANSWERED = re.compile(r"\|\s*N/A\s*\|")
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What one call of the program left."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """All that a person saw."""
+        return self.out + self.err
+
+    @property
+    def words(self) -> str:
+        """The same on one line, since messages are wrapped."""
+        return " ".join(self.text.split())
+
+    @property
+    def data(self) -> Any:
+        """The output of `--json`."""
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            raise AssertionError(f"{self.command}: this is no JSON:\n{self.text[-3000:]}") from None
+
+    @property
+    def columns(self) -> list[str]:
+        """The head of the table."""
+        for line in self.out.splitlines():
+            if line.startswith("|"):
+                return [cell.strip() for cell in line.strip().strip("|").split("|")]
+        raise AssertionError(f"{self.command}: there is no table:\n{self.text[-3000:]}")
+
+
+class Cfy:
+    """One operator's `cfy`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self.program = str(environment.make())
+        self.env = {
+            "HOME": str(home),
+            "CFY_WORKDIR": str(home / ".cloudify"),
+            "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8",
+            "COLUMNS": "400",
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def use(
+        self,
+        url: str,
+        *,
+        user: str = "admin",
+        password: str = PASSWORD,
+        token: str = "",
+        tenant: str = "default_tenant",
+        ca: str = "",
+    ) -> Said:
+        """`cfy profiles use`, by password or token, over http or https."""
+        parts = urlsplit(url)
+        login = ["--manager-token", token] if token else ["-u", user, "-p", password]
+        secure = ["--ssl", "--rest-certificate", ca] if parts.scheme == "https" else []
+        return self(
+            "profiles use",
+            str(parts.hostname),
+            "--rest-port",
+            str(parts.port),
+            "-t",
+            tenant,
+            *login,
+            *secure,
+        )
+
+    def say(
+        self, command: str, *args: str, stdin: str | None = None, seconds: float = 120, before: tuple[str, ...] = ()
+    ) -> Said:
+        """Run it, whatever it answers."""
+        line = [self.program, *before, *command.split(), *args]
+        done = subprocess.run(
+            line, env=self.env, cwd=self.home, input=stdin or "", capture_output=True, text=True, timeout=seconds
+        )
+        return Said(" ".join(["cfy", command, *args]), done.returncode, done.stdout, done.stderr)
+
+    def __call__(self, command: str, *args: str, stdin: str | None = None, seconds: float = 120) -> Said:
+        said = self.say(command, *args, stdin=stdin, seconds=seconds)
+        assert said.code == 0, f"{said.command} ended with {said.code}:\n{said.text[-4000:]}"
+        return said
+
+    def rows(self, command: str, *args: str) -> list[dict[str, Any]]:
+        """A list, with the columns of its table as keys."""
+        data = self(command, *args, "--json").data
+        assert isinstance(data, list), f"cfy {command}: this is no list: {data}"
+        return data
+
+    def one(self, command: str, *args: str) -> dict[str, Any]:
+        """One thing; of a list with a single row that row."""
+        data = self(command, *args, "--json").data
+        found = data[0] if isinstance(data, list) and len(data) == 1 else data
+        assert isinstance(found, dict), f"cfy {command}: this is no single thing: {data}"
+        return found
+
+    def table(self, command: str, *args: str) -> list[str]:
+        """The columns that a person sees. A cell N/A would be a key that the reply lacks."""
+        said = self(command, *args)
+        assert not UNANSWERED.search(said.out), f"{said.command}: a column has no value:\n{said.out}"
+        return said.columns
+
+    def refused(self, command: str, *args: str, words: str, stdin: str | None = None) -> Said:
+        """It fails and says why."""
+        said = self.say(command, *args, stdin=stdin)
+        assert said.code != 0, f"{said.command} was taken:\n{said.text[-4000:]}"
+        assert words.lower() in said.words.lower(), f"{said.command} says something else:\n{said.text[-4000:]}"
+        assert "Traceback" not in said.text, said.text[-4000:]
+        return said
+
+    def tree(self) -> list[str]:
+        """Every command that there is with a manager in use, as `cfy --help` and the helps below it tell."""
+        script = Path(__file__).parent / "command_tree.py"
+        python = str(environment.VENV / "bin" / "python")
+        done = subprocess.run([python, str(script)], env=self.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        found: list[str] = json.loads(done.stdout)
+        return found
