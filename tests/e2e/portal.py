@@ -20,6 +20,8 @@ FINAL = ("succeeded", "failed", "cancelled")
 class Portal:
     """One installation with the embedded default; `call` asks /api/v1."""
 
+    password = PASSWORD
+
     def __init__(self, folder: Path, networks: str) -> None:
         env = {"ENV_FILE": "none", "ENDPOINT_NETWORKS": networks}
         command = ["up", "--port", "{port}", "--no-administrator"]
@@ -27,15 +29,20 @@ class Portal:
         self.session = requests.Session()
         self.session.trust_env = False
 
-    def start(self) -> None:
+    def start(self, *, is_new: bool = True) -> None:
+        """`is_new`: an empty data folder, so the administrator is made."""
         self.process.env["PUBLIC_URL"] = self.process.url
         self.process.start()
+        if is_new:
+            self.make_administrator()
+        token = mint_token(self.process.url, "admin", PASSWORD, "end to end")
+        self.session.headers["Authorization"] = f"Token {token}"
+
+    def make_administrator(self) -> None:
         command = [sys.executable, str(ROOT / "manage.py"), "first_admin", "--password-stdin"]
         subprocess.run(
             command, input=f"{PASSWORD}\n", text=True, env=self.process.env, timeout=60, check=True, capture_output=True
         )
-        token = mint_token(self.process.url, "admin", PASSWORD, "end to end")
-        self.session.headers["Authorization"] = f"Token {token}"
 
     def close(self) -> None:
         self.process.close()
@@ -46,10 +53,6 @@ class Portal:
         if not reply.ok:
             raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text[:1000]}")
         return reply.json() if reply.content else None
-
-    def has(self, method: str, path: str) -> bool:
-        """Whether there is such an address at all."""
-        return self.session.request("OPTIONS", f"{self.process.url}/api/v1/{path}", timeout=30).status_code != 404
 
     def work(self, cluster: str, kind: str, seconds: float) -> dict[str, Any]:
         """Plan it, start it by the digest, wait for its end; RuntimeError where it did not succeed."""

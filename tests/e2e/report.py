@@ -1,49 +1,66 @@
-"""What each phase came to, written after each: a phase that was left out says `skipped` and why, never `passed`."""
+"""What each phase came to, written after each: a phase that was left out or not reached says `skipped` and why, never `passed`."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 
-class Skipped(Exception):
-    """A phase cannot be carried out here; the message says why."""
+@dataclass(frozen=True)
+class Phase:
+    """One step of a journey. `act` may give what it measured; where one that `must_pass` fails, those after it are not reached."""
+
+    name: str
+    act: Callable[[], dict[str, Any] | None]
+    must_pass: bool = False
+    skip: str = ""  # why it cannot be carried out here
 
 
 class Report:
     """Phases in order, each with its seconds, its result and what it measured."""
 
     def __init__(self, path: Path, told: dict[str, Any]) -> None:
-        self.path, self.told, self.phases = path, told, []
+        self.path, self.told = path, told
+        self.phases: list[dict[str, Any]] = []
         self.began = time.monotonic()
 
-    @contextlib.contextmanager
-    def phase(self, name: str, *, must_pass: bool = False) -> Iterator[dict[str, Any]]:
-        """One phase; what the block puts into the dictionary is kept. A failure ends the whole where `must_pass`."""
-        measured: dict[str, Any] = {}
+    def carry_out(self, phases: Sequence[Phase]) -> bool:
+        """One after another; whether the last was reached."""
+        for number, phase in enumerate(phases):
+            if phase.skip:
+                self.add(phase.name, "skipped", 0.0, phase.skip)
+            elif not self.carry_out_one(phase) and phase.must_pass:
+                for missed in phases[number + 1 :]:
+                    self.add(missed.name, "skipped", 0.0, f"not reached: {phase.name!r} failed")
+                self.write()
+                return False
+        return True
+
+    def carry_out_one(self, phase: Phase) -> bool:
+        """Whether it passed. A failure is told and kept: the other phases are worth having."""
         began = time.monotonic()
-        result, why = "passed", ""
-        print(f"{name} ...", flush=True)
+        result, why, measured = "passed", "", {}
+        print(f"{phase.name} ...", flush=True)
         try:
-            yield measured
-        except Skipped as skipped:
-            result, why = "skipped", str(skipped)
-        except Exception as error:  # the other phases are worth having
+            measured = phase.act() or {}
+        except Exception as error:
             result, why = "failed", f"{type(error).__name__}: {error}"
             traceback.print_exc()
         seconds = round(time.monotonic() - began, 1)
-        self.phases.append({"phase": name, "result": result, "seconds": seconds, "why": why, **measured})
-        print(f"{name}: {result}, {seconds} s {why} {measured or ''}", flush=True)
+        self.add(phase.name, result, seconds, why, measured)
+        print(f"{phase.name}: {result}, {seconds} s {why} {measured or ''}", flush=True)
         self.write()
-        if must_pass and result != "passed":
-            raise SystemExit(f"{name} {result}: {why}")
+        return result == "passed"
+
+    def add(self, name: str, result: str, seconds: float, why: str, measured: dict[str, Any] | None = None) -> None:
+        self.phases.append({"phase": name, "result": result, "seconds": seconds, "why": why, **(measured or {})})
 
     @property
     def has_failed(self) -> bool:

@@ -59,7 +59,8 @@ class Host:
     @property
     def host_key(self) -> str:
         """The public host key, `ssh-ed25519 AAAA...`: what somebody would compare before trusting the host."""
-        return " ".join((self.folder / "up/etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])
+        layers = [Path(path) for path in self.told["lower"]]
+        return " ".join(identity.layered(layers, "etc/ssh/ssh_host_ed25519_key.pub", self.files).split()[:2])
 
     @property
     def cgroup(self) -> Path:
@@ -267,25 +268,32 @@ def create(
     password: str,
     apt_daily: bool,
 ) -> Host:
-    """Makes the folder of a host that is off. It is there whole or not at all: host.json comes last."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for name in ("up", "work", "root"):
-        (folder / name).mkdir(parents=True)
-    (folder / "up").chmod(0o755)
+    """Makes the folder of a host that is off, with an identity of its own."""
+    make_folders(folder)
     identity.give(folder / "up", folder.name, lower)
     identity.admit(folder / "up", lower, user, key.with_suffix(".pub").read_text(), password)
     if apt_daily:
         identity.unmask(folder / "up", ("apt-daily.timer", "apt-daily-upgrade.timer"))
-    told = {
+    told = {"address": address, "release": release, "user": user, "password": password}
+    return tell(folder, network, key, lower=lower, cgroup=cgroup, **told)
+
+
+def make_folders(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("up", "work", "root"):
+        (folder / name).mkdir(parents=True)
+    (folder / "up").chmod(0o755)
+
+
+def tell(folder: Path, network: Network, key: Path, *, lower: list[Path], cgroup: Path, **told: str) -> Host:
+    """Writes host.json, with which a host is there: it comes last."""
+    whole = {
+        **told,
         "name": folder.name,
-        "address": address,
-        "release": release,
         "lower": [str(layer) for layer in lower],
         "netns": network.link_of(folder.name),
         "cgroup": str(cgroup),
-        "user": user,
-        "password": password,
     }
     (folder / "host.json").touch(mode=0o600)
-    (folder / "host.json").write_text(json.dumps(told, indent=1))
+    (folder / "host.json").write_text(json.dumps(whole, indent=1))
     return Host(folder, network, key)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.lab import base, identity
+from tests.lab import base, identity, saving
 from tests.lab import host as hosts
 from tests.lab.host import Host
 from tests.lab.machine import LabError, cgroup_root, folder, locked, require, run
@@ -67,6 +67,14 @@ class Lab:
         }
         return lab
 
+    @classmethod
+    def of_saved(cls, name: str, *, prefix: str | None = None) -> Lab:
+        """The same for a whole lab that `saving.save` kept: its hosts with their identities, at the addresses that they had."""
+        prefix = prefix or os.environ.get("LAB_PREFIX") or "lab"
+        lab = cls(prefix, saving.told_of(folder(), name)["subnet"])
+        lab.wanted = {"saved": name}
+        return lab
+
     def __enter__(self) -> Lab:
         require(self.place)
         why = (
@@ -76,10 +84,12 @@ class Lab:
         self.held.enter_context(locked(self.place / f"{self.prefix}.lock", wait=False, why=why))
         try:
             self.down()
-            names = self.wanted.pop("names")
-            self.create(*names, **self.wanted)
-            self.start(*names)
-            self.wait(*names)
+            if saved := self.wanted.get("saved"):
+                saving.restore(self, saved)
+            else:
+                self.create(*self.wanted.pop("names"), **self.wanted)
+            self.start()
+            self.wait()
         except BaseException:
             with contextlib.suppress(LabError):
                 self.down()
@@ -120,8 +130,7 @@ class Lab:
             release, lower = self.golden_layers(golden)
         else:
             lower = [base.make(release, self.place)]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "subnet").write_text(str(self.network.subnet))
+        self.claim()
         for name in names:
             if name in self.names():
                 continue
@@ -139,6 +148,11 @@ class Lab:
                 apt_daily=name in apt_daily,
             )
         return [self.host(name) for name in names]
+
+    def claim(self) -> None:
+        """Makes the lab's folder, which remembers its subnet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "subnet").write_text(str(self.network.subnet))
 
     def free_address(self) -> str:
         taken = {host.address for host in self.hosts()}

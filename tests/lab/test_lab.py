@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from tests.lab import Lab, LabError, base, machine
+from tests.lab import Lab, LabError, base, machine, saving
 from tests.lab.base import Source
 from tests.lab.network import Network
 
@@ -199,6 +200,33 @@ def test_a_golden_layer_brings_files_and_no_identity(lab):
     finally:
         machine.run("rm", "-rf", layer)
     source.start().wait()
+
+
+@needs_lab
+def test_a_whole_lab_is_kept_with_its_identities_and_had_again_as_often_as_wanted(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/rows").write_text("seven")
+    with Lab.of(["one", "two"], prefix="labt6", ordinary=["two"]) as lab:
+        lab.host("one").ssh("echo first > /etc/kept; rm /etc/motd; sync")
+        keys = {host.name: (host.host_key, host.address, host.password) for host in lab.hosts()}
+        place = saving.save(lab, "labt6", folders={"data": tmp_path / "data"}, about={"for": "tests"})
+        assert [host.state for host in lab.hosts()] == ["down", "down"]
+        with pytest.raises(LabError, match=r"labs/labt6/one.* lies on it"):
+            saving.save(lab, "labt6")
+    try:
+        assert saving.told_of(lab.place, "labt6")["about"] == {"for": "tests"}
+        assert (place / "data/rows").read_text() == "seven"
+        for _ in range(2):
+            with Lab.of_saved("labt6", prefix="labt7") as lab:
+                assert {host.name: (host.host_key, host.address, host.password) for host in lab.hosts()} == keys
+                assert lab.host("one").ssh("cat /etc/kept; ls /etc/motd 2>&1 || true").split()[0] == "first"
+                assert "No such file" in lab.host("one").ssh("ls /etc/motd 2>&1 || true")
+                lab.host("one").ssh("echo second > /etc/kept")
+                assert lab.host("two").settle() == "running"
+    finally:
+        shutil.rmtree(place)
+    with pytest.raises(LabError, match="No lab was kept as labt6"):
+        Lab.of_saved("labt6")
 
 
 @needs_lab
