@@ -41,11 +41,11 @@ print(Wanted.load(Cluster.objects.get(name="e2e").pk).admin_password)
 class Stand:
     """One topology in one lab, with a portal of its own in `folder`."""
 
-    def __init__(self, lab: Lab, topology: str, release: str, folder: Path) -> None:
+    def __init__(self, lab: Lab, topology: str, release: str, folder: Path, *, portal: Portal | None = None) -> None:
         self.lab, self.name, self.release, self.folder = lab, topology, release, folder
         self.topology = TOPOLOGIES[topology]
         self.parts = self.topology.parts
-        self.portal = Portal(folder / "portal", str(lab.network.subnet))
+        self.portal = portal or Portal(folder / "portal", str(lab.network.subnet))
         self.ca = folder / "ca.pem"
         self._password = ""
 
@@ -74,10 +74,11 @@ class Stand:
         done = subprocess.run(command, env=self.portal.process.env, capture_output=True, text=True, timeout=1500)
         if done.returncode:
             raise RuntimeError(done.stderr[-600:])
-        if not common.exists():
+        if stamps(common) != stamps(kept / self.release):
             common.parent.mkdir(exist_ok=True)
             draft = common.with_name(f".{common.name}.{os.getpid()}")
             run("cp", "-a", kept / self.release, draft, seconds=300)
+            shutil.rmtree(common, ignore_errors=True)
             draft.rename(common)
 
     # The cluster
@@ -182,19 +183,26 @@ class Stand:
 
     # Kept and had again
 
-    def save(self, name: str) -> None:
-        """Ends the portal, stops the hosts, keeps both."""
+    def save(self, name: str, **more: Any) -> None:
+        """Ends the portal, stops the hosts, keeps both; `more` is found again in `about`."""
         self.portal.close()
         (self.portal.process.data_dir / "bundles").unlink(missing_ok=True)
-        about = {"topology": self.name, "release": self.release}
-        saving.save(self.lab, name, folders={"portal": self.portal.process.data_dir, "ca.pem": self.ca}, about=about)
+        about = {"topology": self.name, "release": self.release, **more}
+        folders = {"portal": self.portal.process.data_dir} | ({"ca.pem": self.ca} if self.ca.exists() else {})
+        saving.save(self.lab, name, folders=folders, about=about)
 
     def take_over(self, name: str) -> None:
         """The kept portal's data, before it starts."""
         kept = saving.place_of(self.lab.place, name)
         shutil.rmtree(self.portal.process.data_dir, ignore_errors=True)
         run("cp", "-a", kept / "portal", self.portal.process.data_dir, seconds=300)
-        shutil.copy2(kept / "ca.pem", self.ca)
+        if (kept / "ca.pem").exists():
+            shutil.copy2(kept / "ca.pem", self.ca)
+
+
+def stamps(bundle: Path) -> dict[str, str]:
+    """For which locks each part of a bundle was fetched."""
+    return {path.name: path.read_text() for path in (bundle / ".work").glob("wheels-*")}
 
 
 def about(name: str) -> dict[str, Any]:
