@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from installs.remedies import explain
 from inventory.connectors.ssh import Hidden, Host, Progress
 from runs.models import Run
 from runs.operations import Context, Later, OperationError
@@ -45,12 +46,13 @@ def follow(context: Context, host: Host, work: Work) -> Later | None:
     if progress.code == 0:
         memory["is_done"] = True
         return None
-    last = last or _last_line(host, memory)
+    known = explain(_last_words(host, memory), work.host)
+    said = known.line if known else last or _last_line(host, memory) or "it said nothing"
+    remedy = known.remedy if known else "Put right what its output in the events of this step names."
     host.forget(memory["unit"])
     del context.memory[MEMORY][work.name]  # who resumes has it run anew
     raise OperationError(
-        f"{work.title} failed on {work.host} with code {progress.code}: {last or 'it said nothing'}"
-        + " The events of this step have its output; put right what it names, then resume.",
+        f"{work.title} failed on {work.host} with code {progress.code}: {said.rstrip('.')}. {remedy} Then resume.",
         cause="failed",
     )
 
@@ -126,9 +128,13 @@ def _tell(context: Context, host: Host, work: Work, memory: dict[str, Any], prog
     return text.splitlines()[-1][-300:]
 
 
+def _last_words(host: Host, memory: dict[str, Any]) -> str:
+    """The end of what was told before."""
+    return host.look(memory["unit"], max(0, memory["offset"] - 400)).output
+
+
 def _last_line(host: Host, memory: dict[str, Any]) -> str:
-    """Of what was told before."""
-    lines = host.look(memory["unit"], max(0, memory["offset"] - 400)).output.rstrip().splitlines()
+    lines = _last_words(host, memory).rstrip().splitlines()
     return lines[-1][-300:] if lines else ""
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 from installs import detaching
 from installs.reaching import session
+from installs.remedies import explain
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Hidden, Host, HostError
 from runs.operations import Context, Later, Operation, OperationError
@@ -88,7 +89,13 @@ class HostStep(Operation):
 
     def _bear(self, context: Context, error: HostError) -> Later:
         if not error.is_transient:
-            raise OperationError(error.message, cause=str(error.kind))
+            known = explain(f"{error.message}\n{error.output}", self.host)
+            words = [
+                f"{error.message.rstrip('.')}.",
+                *([f"{known.line}.", known.remedy] if known else []),
+                "Then resume.",
+            ]
+            raise OperationError(" ".join(words), cause=str(error.kind))
         now = time.time()
         down = context.memory.setdefault(DOWN, {"at": now, "looks": 0})
         if now - down["at"] > self.patience:

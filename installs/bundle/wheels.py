@@ -41,17 +41,28 @@ def requirements_of(text: str) -> Iterator[tuple[str, str, bool]]:
 def fetch_wheels(root: Path, folder: Path, python: str, architecture: str) -> list[BundledFile]:
     """Everything for one Python ("3.13"). pip judges conditions by the Python that it runs on itself, so each side is fetched."""
     place = folder / WHEELS / python
-    wanted = hashlib.sha256(
-        "".join([architecture, *((root / lock).read_text() for lock in LOCKS)]).encode()
-    ).hexdigest()
-    stamp = folder / WORK / f"wheels-{python}"  # which locks the folder is complete for
-    if not (stamp.exists() and stamp.read_text() == wanted):
+    if not is_complete(root, folder, python, architecture):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         _fetch_all(root, place, python, architecture)
-        stamp.parent.mkdir(exist_ok=True)
-        stamp.write_text(wanted)
+        _stamp(folder, python).parent.mkdir(exist_ok=True)
+        _stamp(folder, python).write_text(_wanted(root, architecture))
     return [BundledFile.of(folder, f"{WHEELS}/{python}/{path.name}") for path in sorted(place.iterdir())]
+
+
+def is_complete(root: Path, folder: Path, python: str, architecture: str) -> bool:
+    """Whether the wheels there are those of these locks."""
+    stamp = _stamp(folder, python)
+    return stamp.exists() and stamp.read_text() == _wanted(root, architecture)
+
+
+def _stamp(folder: Path, python: str) -> Path:
+    """The file that says for which locks the wheels were fetched."""
+    return folder / WORK / f"wheels-{python}"
+
+
+def _wanted(root: Path, architecture: str) -> str:
+    return hashlib.sha256("".join([architecture, *((root / lock).read_text() for lock in LOCKS)]).encode()).hexdigest()
 
 
 def _fetch_all(root: Path, place: Path, python: str, architecture: str) -> None:

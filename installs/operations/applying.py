@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
+from installs.remedies import explain
 from installs.rendering.values import RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
-from inventory.connectors.ssh import Command, Host
+from inventory.connectors.ssh import Command, Host, HostError, HostErrorKind
 from runs.operations import Context, Later, OperationError
 
 MARKERS = "/var/lib/deployon-setup/applied"  # of root: what is below the folder of the service its user could swap
@@ -98,7 +99,13 @@ class Configure(HostStep):
         for path in put_all(host, files):
             context.say(f"Put {path}.", kind="detail")
         self.validate(wanted, host)
-        self.tell(wanted, host)
+        try:
+            self.tell(wanted, host)
+        except HostError as error:
+            if error.kind is HostErrorKind.FAILED:  # systemctl itself knows no more than that it failed
+                for unit in self.units:
+                    refuse_failed(host, unit)
+            raise
         host.make_folder(MARKERS, mode=0o700)
         host.put(self._marker, digest_of(files).encode(), mode=0o600)
         return None
@@ -130,8 +137,11 @@ class Gate(HostStep):
 def refuse_failed(host: Host, unit: str) -> None:
     """OperationError with the last words of a unit that systemd has given up: waiting for it would be in vain."""
     if host.test(Command("systemctl", "is-failed", "--quiet", unit)):
+        said = last_words(host, unit, 12)
+        known = explain(said.replace(" / ", "\n"), host.address.host)
+        told = f"{known.line}. {known.remedy}" if known else said[-300:]
         raise OperationError(
-            f"{unit} does not start on {host.address.host}: {last_words(host, unit, 4)[:600]} "
+            f"{unit} does not start on {host.address.host}: {told} "
             f"Look at `journalctl -u {unit}` there, put it right, then resume.",
             cause="service",
         )

@@ -47,7 +47,7 @@ class Stand:
         self.parts = self.topology.parts
         self.portal = portal or Portal(folder / "portal", str(lab.network.subnet))
         self.ca = folder / "ca.pem"
-        self._password = ""
+        self._password = self.said_by_bundle = ""
 
     @property
     def entrance(self) -> str:
@@ -70,16 +70,21 @@ class Stand:
         link = self.portal.process.data_dir / "bundles"
         if not link.is_symlink():
             link.symlink_to(kept.resolve())
-        command = [sys.executable, str(ROOT / "manage.py"), "bundle", "--release", self.release]
-        done = subprocess.run(command, env=self.portal.process.env, capture_output=True, text=True, timeout=1500)
-        if done.returncode:
-            raise RuntimeError(done.stderr[-600:])
+        if not (self.run_bundle("--product") or self.run_bundle()):
+            raise RuntimeError(f"The bundle could not be made: {self.said_by_bundle}")
         if stamps(common) != stamps(kept / self.release):
             common.parent.mkdir(exist_ok=True)
             draft = common.with_name(f".{common.name}.{os.getpid()}")
             run("cp", "-a", kept / self.release, draft, seconds=300)
             shutil.rmtree(common, ignore_errors=True)
             draft.rename(common)
+
+    def run_bundle(self, *options: str) -> bool:
+        """`--product` fetches nothing: it is enough where packages and wheels are those that are needed."""
+        command = [sys.executable, str(ROOT / "manage.py"), "bundle", "--release", self.release, *options]
+        done = subprocess.run(command, env=self.portal.process.env, capture_output=True, text=True, timeout=1500)
+        self.said_by_bundle = done.stderr[-600:]
+        return done.returncode == 0
 
     # The cluster
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from installs.bundle.making import make_bundle
 from installs.bundle.manifest import Bundle, BundleError, place_of
+from installs.bundle.renewing import renew_product
 from installs.rendering.values import RELEASES
 
 
@@ -30,12 +31,20 @@ class Command(BaseCommand):
             "--check", action="store_true", help="fetches nothing: reads the files again, compares digests"
         )
 
+        parser.add_argument(
+            "--product",
+            action="store_true",
+            help="fetches nothing: brings the product inside to this version, where that is all",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         folder = options["out"] or place_of(options["release"])
         try:
             if options["check"]:
                 bundle = Bundle.load(folder)
                 bundle.verify()
+            elif options["product"]:
+                bundle = renew_product(options["release"], folder)
             else:
                 bundle = make_bundle(options["release"], folder, self.stdout.write, options["architecture"])
         except BundleError as error:
