@@ -10,10 +10,11 @@ from django.shortcuts import get_object_or_404
 
 from accounts.requests import TenantRequest
 from deployon import previews
-from deployon.forms import InputsForm, PaceForm, add_rule
+from deployon.forms import InputsForm, PaceForm
 from deployon.models import Rollout, ServiceVersion
 from deployon.reviewing import the_preview
 from inventory.choosing import chosen, read_choice
+from inventory.rule_fields import FIELDS, add_rule
 
 UNINSTALL = Rollout.Action.UNINSTALL.value
 
@@ -45,6 +46,8 @@ def asked(request: TenantRequest) -> QueryDict | None:
     data = request.GET.copy()
     choice = read_choice(request.GET, request.user, request.tenant)
     if choice.is_only_rules:
+        for field in FIELDS:  # among the choice's rules already
+            data.pop(field, None)
         for rule in choice.rules:
             add_rule(data, rule)
         return data

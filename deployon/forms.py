@@ -8,33 +8,9 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.http import QueryDict
 
 from deployon.inputs import effective_inputs, from_text
 from deployon.models import ServiceVersion
-
-# (attribute, words) that environments are filtered by besides labels
-ATTRIBUTES = (
-    ("display_name", "name"),
-    ("site_name", "site"),
-    ("id", "id"),
-    ("created_by", "exposed by"),
-    ("installation_status", "installation status"),
-)
-OPERATORS = (
-    ("any_of", "is one of"),
-    ("not_any_of", "is not one of"),
-    ("is_not", "is not one of, or has no such key"),
-    ("is_null", "has no such key"),
-    ("is_not_null", "has the key"),
-    ("contains", "contains"),
-    ("not_contains", "does not contain"),
-    ("starts_with", "starts with"),
-    ("ends_with", "ends with"),
-    ("is_not_empty", "is not empty"),
-)
-WITHOUT_VALUES = frozenset({"is_null", "is_not_null", "is_not_empty"})
-BLANK_RULE: dict[str, Any] = {"type": "label", "key": "", "operator": "any_of", "values": []}
 
 
 class SourceForm(forms.Form):
@@ -213,27 +189,3 @@ def inputs_of(data: Mapping[str, Any]) -> dict[str, str]:
     except ValueError:
         raw = {}
     return texts | {f"input:{name}": text_of(value) for name, value in raw.items()} if isinstance(raw, dict) else texts
-
-
-def rules_of(data: QueryDict) -> list[dict[str, Any]]:
-    """Filter rules from the repeated fields of the page; rows without a key are left out."""
-    fields = [data.getlist(f"rule_{name}") for name in ("type", "key", "operator", "values")]
-    return [
-        {
-            "type": kind,
-            "key": key.strip(),
-            "operator": operator,
-            "values": []
-            if operator in WITHOUT_VALUES
-            else [value.strip() for value in values.split(",") if value.strip()],
-        }
-        for kind, key, operator, values in zip(*fields, strict=False)
-        if key.strip()
-    ]
-
-
-def add_rule(data: QueryDict, rule: Mapping[str, Any]) -> None:
-    """Append a rule to the repeated fields."""
-    for field in ("type", "key", "operator"):
-        data.appendlist(f"rule_{field}", rule[field])
-    data.appendlist("rule_values", ", ".join(rule["values"]))

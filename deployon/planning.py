@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -26,11 +25,11 @@ from deployon.drafts import (
     number,
     schema_of,
 )
-from deployon.forms import ATTRIBUTES, BLANK_RULE, OPERATORS, InputsForm, PaceForm, inputs_of, rules_of
+from deployon.forms import InputsForm, PaceForm, inputs_of
 from deployon.models import Rollout, Service, ServiceVersion
-from inventory.choosing import STATES_WORST_FIRST
-from inventory.filters import InvalidRule, parse
-from inventory.models import Environment, Label
+from inventory.filters import InvalidRule
+from inventory.models import Environment
+from inventory.rule_fields import label_keys, reason_of, rules_of, shown_rules
 
 
 @needs("rollout.start")
@@ -56,19 +55,11 @@ def show_form(request: TenantRequest, draft: Draft) -> HttpResponse:
     tenant, data = request.tenant, draft.data
     named = draft.environments
     seen = Environment.objects.visible_to(request.user, tenant)
-    rules = rules_of(data)
-    for rule in rules:
-        rule["error"] = draft.rules_error if rule == draft.wrong_rule else ""
     has_errors = bool(draft.errors or draft.rules_error or draft.inputs.errors or draft.pace.errors)
     shown = {
         "services": Service.objects.filter(tenant=tenant).prefetch_related("versions").order_by("name"),
         "version": draft.version,
         "is_uninstall": draft.is_uninstall,
-        "rules": rules or [BLANK_RULE],
-        "blank_rule": BLANK_RULE,
-        "rules_error": draft.rules_error,
-        "operators": OPERATORS,
-        "attributes": ATTRIBUTES,
         "keys": label_keys(tenant.pk),
         "chosen": list(seen.filter(pk__in=named).select_related("deployment").order_by("deployment__display_name")),
         "environments": ",".join(map(str, named)),
@@ -78,14 +69,9 @@ def show_form(request: TenantRequest, draft: Draft) -> HttpResponse:
         "survey": data.get("survey"),
         "errors": draft.errors,
         "has_errors": has_errors,
+        **shown_rules(rules_of(data), draft.rules_error, draft.wrong_rule),
     }
     return render(request, "deployon/rollout_new.html", shown, status=400 if has_errors else 200)
-
-
-def label_keys(tenant_id: int) -> list[str]:
-    """Keys in use on environments, for suggestions."""
-    rows = Label.objects.filter(deployment__tenant=tenant_id, deployment__kind="environment")
-    return list(rows.exclude(key__startswith="csys-").values_list("key", flat=True).distinct().order_by("key")[:100])
 
 
 @needs("rollout.start")
@@ -99,21 +85,6 @@ def rollout_inputs(request: TenantRequest) -> HttpResponse:
     given = {name: value for name, value in typed.items() if name in schema_of(version)}
     shown = {"version": version, "inputs_form": InputsForm(schema_of(version), given=given)}
     return render(request, "deployon/inputs.html", shown)
-
-
-@needs("rollout.start")
-def rollout_count(request: TenantRequest) -> HttpResponse:
-    """Fragment: how many environments the rules match now, and in which states those are."""
-    shown: dict[str, Any] = {}
-    try:
-        rules = parse(rules_of(request.GET), are_titles_free=True)
-        rows = Environment.objects.visible_to(request.user, request.tenant).matching(rules)
-        counted = dict(rows.order_by().values_list("state").annotate(Count("pk")))
-        states = [(state, counted[state]) for state in STATES_WORST_FIRST if state in counted]
-        shown = {"total": sum(counted.values()), "states": states}
-    except InvalidRule as error:
-        shown = {"problem": reason_of(error)}
-    return render(request, "deployon/count.html", shown)
 
 
 def plan(request: TenantRequest) -> HttpResponse:
@@ -164,11 +135,6 @@ def note_errors(draft: Draft, version: ServiceVersion, error: ValidationError) -
             draft.rules_error = " ".join(words)
         else:
             draft.errors += words
-
-
-def reason_of(error: InvalidRule) -> str:
-    """The refusal of a rule in words."""
-    return f"This rule does not work: {error.reason}."
 
 
 def read_json(text: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ urlpatterns: list[URLPattern] = [
     path("rollouts/", rollout_views.rollout_list, name="rollouts"),
     path("rollouts/new/", planning.rollout_new, name="rollout-new"),
     path("rollouts/new/inputs/", planning.rollout_inputs, name="rollout-inputs"),
-    path("rollouts/new/count/", planning.rollout_count, name="rollout-count"),
     path("rollouts/new/start/", reviewing.rollout_start, name="rollout-start"),
     path("rollouts/new/<str:digest>/", reviewing.rollout_review, name="rollout-review"),
     path("rollouts/<int:rollout_id>/", rollout_views.rollout_detail, name="rollout"),

@@ -24,4 +24,8 @@ class InventoryConfig(AppConfig):
     name = "inventory"
 
     def ready(self) -> None:
+        from inventory.watching import SECONDS, TASK
+        from runs import chores
+
+        chores.register(TASK, SECONDS)
         post_migrate.connect(_fill, sender=self, dispatch_uid="system-filters")

@@ -1,4 +1,4 @@
-"""Which environments the address of a page means: label=env=prod (several: all must hold), site, filter, q, state."""
+"""Which environments the address of a page means: label=env=prod (several: all must hold), site, filter, rule_key=..., area, q, state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from accounts.models import Tenant, User
 from inventory.filters import InvalidRule, parse
 from inventory.models import Environment, Filter
 from inventory.querysets import EnvironmentQuerySet
+from inventory.rule_fields import rules_of
 
 State = Environment.State
 STATES_WORST_FIRST = (State.UNREACHABLE, State.DEGRADED, State.MAINTENANCE, State.UNKNOWN, State.READY)
+
+Area = tuple[float, float, float, float]  # south, west, north, east in degrees
 
 
 @dataclasses.dataclass
@@ -26,16 +29,17 @@ class Choice:
     state: str = ""
     site: str = ""
     saved: str = ""
+    area: Area | None = None
     problem: str = ""
 
     @property
     def is_everything(self) -> bool:
-        return not (self.rules or self.search or self.state or self.saved)
+        return not (self.rules or self.search or self.state or self.saved or self.area)
 
     @property
     def is_only_rules(self) -> bool:
-        """May be asked again later by rules; search and state hold for the moment only."""
-        return not (self.search or self.state or self.problem)
+        """May be asked again later by rules; search, state and area hold for the moment only."""
+        return not (self.search or self.state or self.area or self.problem)
 
 
 def read_choice(query: QueryDict, user: User, tenant: Tenant) -> Choice:
@@ -48,11 +52,28 @@ def read_choice(query: QueryDict, user: User, tenant: Tenant) -> Choice:
     choice.site = query.get("site", "")
     if choice.site:
         choice.rules.append({"type": "attribute", "key": "site_name", "operator": "any_of", "values": [choice.site]})
+    choice.rules += rules_of(query)
     if choice.saved:
         found = Filter.objects.visible_to(user, tenant).filter(name=choice.saved).first()
         choice.rules += found.rules if found else []
         choice.problem = "" if found else f"There is no saved filter {choice.saved}. Clear it, or choose another one."
+    if query.get("area"):
+        choice.area = read_area(query.get("area", ""))
+        if choice.area is None:
+            choice.problem = (
+                "The area in this address is not south,west,north,east in degrees. Choose it on the map again."
+            )
     return choice
+
+
+def read_area(text: str) -> Area | None:
+    """The area of "south,west,north,east"; None where that is none. Where west is greater than east it crosses 180°."""
+    try:
+        south, west, north, east = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    is_right = -90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180
+    return (south, west, north, east) if is_right else None
 
 
 def label_rules(pairs: list[str]) -> list[dict[str, Any]]:
@@ -77,6 +98,8 @@ def chosen(choice: Choice, user: User, tenant: Tenant, *, in_every_state: bool =
         choice.problem = f"This filter does not work: {error.reason}. Remove it, or write it in another way."
         return rows.none()
     rows = rows.search(choice.search)
+    if choice.area:
+        rows = rows.within(*choice.area)
     return rows.filter(state=choice.state) if choice.state and not in_every_state else rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -10,6 +11,7 @@ from accounts.models import Secret, Tenant, User
 from accounts.reads import visible_secrets
 from inventory import reuse
 from inventory.connections import ConnectionFields, read_target
+from inventory.label_rules import RESERVED_PREFIX, normalise_all
 from inventory.models import Credential, Environment, Site, SubManager
 
 SECRET_PARTS = ("token", "username", "password")
@@ -200,6 +202,60 @@ class LabelsForm(forms.Form):
 
     def clean_labels(self) -> list[tuple[str, str]]:
         return parse_labels(self.cleaned_data["labels"])
+
+
+class FilterForm(forms.Form):
+    """Name and reach of a saved filter; its rules are fields of their own."""
+
+    name = forms.CharField(max_length=256, help_text="Letters, digits, - . _")
+
+    def __init__(self, *args: Any, may_be_global: bool = False, **more: Any) -> None:
+        super().__init__(*args, **more)
+        reach = [("tenant", "Everybody in this tenant"), ("private", "Only me")]
+        self.fields["visibility"] = forms.ChoiceField(
+            label="Seen by",
+            choices=[*reach, ("global", "Every tenant")] if may_be_global else reach,
+            help_text="Can be widened later, never narrowed",
+        )
+
+
+class BulkLabelsForm(forms.Form):
+    """Labels that many environments get, and those that they lose."""
+
+    add = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 4}), help_text="One key=value a line; what is there stays"
+    )
+    remove = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One key=value a line, or a key alone for all its values",
+    )
+
+    def clean_add(self) -> list[tuple[str, str]]:
+        pairs = parse_labels(self.cleaned_data["add"])
+        refuse_reserved(key for key, _ in pairs)
+        return normalise_all(pairs)
+
+    def clean_remove(self) -> list[tuple[str, str | None]]:
+        lines = [line.strip() for line in self.cleaned_data["remove"].replace(",", "\n").splitlines() if line.strip()]
+        pairs = [
+            (key.strip().lower(), value.strip() or None) for key, _, value in (line.partition("=") for line in lines)
+        ]
+        refuse_reserved(key for key, _ in pairs)
+        return pairs
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not self.errors and not (data.get("add") or data.get("remove")):
+            raise forms.ValidationError("Nothing would change: write at least one label to add or to remove.")
+        return data
+
+
+def refuse_reserved(keys: Iterable[str]) -> None:
+    """ValidationError for labels that say what a deployment is, or where it stands: they are changed one by one."""
+    for key in keys:
+        if key.lower().startswith(RESERVED_PREFIX):
+            raise forms.ValidationError(f"{key} is a label of the system. Change it at one environment, not at many.")
 
 
 class SiteForm(forms.Form):

@@ -196,6 +196,13 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
             found |= Q(**{f"{field}__icontains": text})
         return self.filter(found)
 
+    def within(self, south: float, west: float, north: float, east: float) -> Self:
+        """Those whose site lies in that part of the earth, in degrees; where west is greater than east it crosses 180°."""
+        longitude = "deployment__site__longitude"
+        after, before = Q(**{f"{longitude}__gte": west}), Q(**{f"{longitude}__lte": east})
+        found = self.filter(deployment__site__latitude__range=(south, north))
+        return found.filter(after & before if west <= east else after | before)
+
     def for_list(self) -> Self:
         """With all that a row of a list shows, labels in one query for the page."""
         return self.select_related(

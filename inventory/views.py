@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
@@ -20,10 +20,15 @@ from accounts.requests import TenantRequest
 from accounts.roles import may
 from inventory import exposing, labels
 from inventory.choosing import STATES_WORST_FIRST, chosen, read_choice, worst_first
+from inventory.filters import InvalidRule, parse
 from inventory.forms import LabelsForm
 from inventory.models import Environment, Filter, Label, Site
+from inventory.pins import NAMED, pins
+from inventory.rule_fields import label_keys, reason_of, rules_of, without_rule, words_of
+from inventory.uptime import uptime
 
 PER_PAGE = 50
+MOST_COLUMNS = 4  # of label keys, beside those that are always there
 RESERVED = "csys-"  # labels that the product sets itself
 RIGHTS = {
     "may_change": "environment.change",
@@ -47,8 +52,12 @@ def environment_list(request: TenantRequest) -> HttpResponse:
     counted = dict(in_every_state.order_by().values_list("state").annotate(Count("pk")))
     rows = in_every_state.filter(state=choice.state) if choice.state else in_every_state
     page = Paginator(worst_first(rows.for_list()), PER_PAGE).get_page(query.get("page"))
+    columns = list(dict.fromkeys(filter(None, query.getlist("column"))))[:MOST_COLUMNS]
     for environment in page:
-        environment.shown_labels = shown_labels(environment)  # type: ignore[attr-defined]
+        environment.shown_labels = labels_here = shown_labels(environment)  # type: ignore[attr-defined]
+        environment.cells = [  # type: ignore[attr-defined]
+            ", ".join(label["value"] for label in labels_here if label["key"] == key) for key in columns
+        ]
     rest = query.copy()
     rest.pop("page", None)
     matching = page.paginator.count
@@ -61,11 +70,30 @@ def environment_list(request: TenantRequest) -> HttpResponse:
         "sites": Site.objects.filter(tenant=tenant),
         "saved_filters": Filter.objects.visible_to(user, tenant).filter(is_system=False).order_by("name"),
         "chosen_labels": chosen_labels(query),
+        "chosen_rules": chosen_rules(query),
         "vocabulary": vocabulary(tenant.pk),
         "is_filtered": not choice.is_everything,
         "address": f"?{rest.urlencode()}" if rest else "",
+        "columns": columns,
+        "label_keys": label_keys(tenant.pk),
     }
     return render(request, "inventory/environments.html", shown | rights(request))
+
+
+@needs("environment.view")
+def environment_map(request: TenantRequest) -> HttpResponse:
+    """The part of the list that says where they are: loaded by the page after its table, and only while the map is open."""
+    user, tenant = request.user, request.tenant
+    found = pins(chosen(read_choice(request.GET, user, tenant), user, tenant))
+    on_map = [pin for pin in found if pin.is_on_map]
+    shown = {
+        "pins": [pin.to_json() for pin in on_map],
+        "named": [pin for pin in found if pin.troubles][:NAMED] or found[:NAMED],
+        "is_trouble": any(pin.troubles for pin in found),
+        "sites": len(found),
+        "off_map": [pin for pin in found if not pin.is_on_map],
+    }
+    return render(request, "inventory/map.html", shown)
 
 
 def shown_labels(environment: Environment) -> list[dict[str, str]]:
@@ -87,6 +115,31 @@ def chosen_labels(query: QueryDict) -> list[dict[str, str]]:
     return chips
 
 
+def chosen_rules(query: QueryDict) -> list[dict[str, Any]]:
+    """The rules of the builder as chips, each with the address without it."""
+    chips = []
+    for place, rule in enumerate(rules_of(query)):
+        rest = without_rule(query, place)
+        rest.pop("page", None)
+        chips.append({"words": words_of(rule), "rule": rule, "remove": f"?{rest.urlencode()}"})
+    return chips
+
+
+@needs("environment.view")
+def environments_count(request: TenantRequest) -> HttpResponse:
+    """Fragment: how many environments the rules of a form match now, and in which states those are."""
+    shown: dict[str, Any] = {}
+    try:
+        rules = parse(rules_of(request.GET), are_titles_free=True)
+        rows = Environment.objects.visible_to(request.user, request.tenant).matching(rules)
+        counted = dict(rows.order_by().values_list("state").annotate(Count("pk")))
+        states = [(state, counted[state]) for state in STATES_WORST_FIRST if state in counted]
+        shown = {"total": sum(counted.values()), "states": states}
+    except InvalidRule as error:
+        shown = {"problem": reason_of(error)}
+    return render(request, "inventory/count.html", shown)
+
+
 def vocabulary(tenant_id: int) -> list[str]:
     """Up to 200 "key=value" in use, for suggestions."""
     rows = Label.objects.filter(deployment__tenant=tenant_id, deployment__kind="environment").exclude(
@@ -95,35 +148,6 @@ def vocabulary(tenant_id: int) -> list[str]:
     return [
         f"{key}={value}" for key, value in rows.values_list("key", "value").distinct().order_by("key", "value")[:200]
     ]
-
-
-@require_POST
-@needs("environment.probe")
-def environments_probe(request: TenantRequest) -> HttpResponse:
-    """Bulk: check the selected ones now, or go on to a rollout on them; all that the address means where `all` is sent."""
-    user, tenant = request.user, request.tenant
-    back = f"{reverse('environments')}?{request.GET.urlencode()}"
-    is_rollout = request.POST.get("what") == "rollout"
-    if request.POST.get("all"):
-        if is_rollout:
-            return redirect(f"{reverse('rollout-new')}?{request.GET.urlencode()}")
-        rows = list(chosen(read_choice(request.GET, user, tenant), user, tenant).select_related("deployment"))
-    else:
-        picked = [pk for pk in request.POST.getlist("selected") if pk.isdigit()]
-        found = Environment.objects.visible_to(user, tenant).filter(pk__in=picked)
-        rows = list(found.select_related("deployment"))
-        if is_rollout and rows:
-            return redirect(f"{reverse('rollout-new')}?environments={','.join(str(row.pk) for row in rows)}")
-    if not rows:
-        messages.error(request, "Nothing was done: select the environments first.")
-        return redirect(back)
-    try:
-        run = exposing.probe_many(by=actor_of(request), tenant=tenant, environments=rows)
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return redirect(back)
-    messages.success(request, f"Checking {len(rows):,} environment{'' if len(rows) == 1 else 's'}.")
-    return redirect("run", run.pk)
 
 
 def the_environment(request: TenantRequest, environment_id: int) -> Environment:
@@ -153,6 +177,8 @@ def show_environment(
     """The page of one environment."""
     probes = shown["probes"]
     shown |= {
+        "uptime": uptime(list(environment.probes.order_by("-id").only("at", "is_ready", "milliseconds"))),
+        "probe_every": settings.PROBE_EVERY_SECONDS,
         "environment": environment,
         "placements": environment.placements.exclude(state="absent").select_related("service", "desired_version"),
         "rungs": list(probes[0].rungs) if probes else [],

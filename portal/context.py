@@ -25,6 +25,7 @@ NAVIGATION = (
 GOVERN = (
     ("Secrets", "lock", "secrets", "secrets"),
     ("Sites", "map-pin", "sites", "sites"),
+    ("Filters", "filter", "filters", "filters"),
     ("Audit", "history", "audit", "audit"),
     ("Tenants", "building", "tenants", "tenants"),
     ("Admin", "settings", "admin:index", "admin"),

@@ -136,6 +136,21 @@ def share(part: int, whole: int) -> str:
 
 
 @register.filter
+def percent(part: float) -> str:
+    """ "99.5 %" of 0.995; never rounded up to all, nor down to nothing."""
+    hundred = 100 * part
+    if 0 < part < 1:
+        hundred = min(max(hundred, 0.1), 99.9)
+    return f"{hundred:.1f} %" if hundred not in (0, 100) else f"{hundred:.0f} %"
+
+
+@register.filter
+def minutes(seconds: float) -> str:
+    """ "5 min", "45 s"."""
+    return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"
+
+
+@register.filter
 def get(mapping: dict[str, Any], key: str) -> Any:
     """mapping[key] or None."""
     return mapping.get(key) if mapping else None
@@ -149,4 +164,12 @@ def query(context: dict[str, Any], **changes: Any) -> str:
         values.pop(key, None)
         if value not in (None, ""):
             values[key] = value
+    return f"?{values.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def without(context: dict[str, Any], key: str, value: str) -> str:
+    """The present query string without one of the values of a key."""
+    values = context["request"].GET.copy()
+    values.setlist(key, [other for other in values.getlist(key) if other != value])
     return f"?{values.urlencode()}"

@@ -47,8 +47,13 @@ def double(settings: Any) -> Iterator[ManagerDouble]:
 class Installation(PortalProcess):
     """An installation that serves pages, and what a test puts into it from outside, as its database is not this process's."""
 
-    def seed(self, double: ManagerDouble | None, names: list[str], group: str = "", **script: Any) -> None:
-        """Alice and Bob in acme, and environments on the double, ready and labelled group=<group>."""
+    def seed(
+        self, double: ManagerDouble | None, names: list[str], group: str = "", site: Any = None, **script: Any
+    ) -> None:
+        """Alice and Bob in acme, and environments on the double, ready and labelled group=<group>.
+
+        `site`: (name, latitude, longitude) of where they stand.
+        """
         rows = []
         for name in names:
             token = f"ctok-{name[-10:]:x<10}-{'0' * 24}"
@@ -62,6 +67,7 @@ class Installation(PortalProcess):
                     "token": token,
                     "port": double.port,
                     "labels": [("group", group)],
+                    "site": site,
                 }
             )
         command = [sys.executable, "-m", "tests.pages.seed"]

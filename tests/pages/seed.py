@@ -13,8 +13,8 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
     django.setup()
     from accounts.models import Tenant
-    from inventory import clusters, exposing
-    from inventory.models import Cluster, Environment
+    from inventory import clusters, exposing, sites
+    from inventory.models import Cluster, Environment, Site
     from tests import factories
     from tests.installs import layouts
 
@@ -24,6 +24,12 @@ def main() -> None:
         if not Cluster.objects.filter(tenant=tenant).exists():
             clusters.create_cluster(by=by, tenant=tenant, layout=layouts.ten())
     for row in json.load(sys.stdin):
+        if place := row.pop("site"):
+            row["site"], latitude, longitude = place
+            if not Site.objects.filter(tenant=acme, name=row["site"]).exists():
+                sites.create_site(
+                    by=by, tenant=acme, name=row["site"], latitude=latitude, longitude=longitude, time_zone="UTC"
+                )
         made = exposing.expose(by=by, tenant=acme, endpoint="127.0.0.1", protocol="http", **row)
         assert made.state == Environment.State.READY, made.why
 

@@ -203,7 +203,7 @@ def test_bulk_check_takes_the_selected_or_all_that_match(signed_in, alice, acme)
     reply = client.post("/environments/probe/?q=t", {"all": "1", "what": "probe"}, follow=True)
     assert "Check two" in reply.text and "Check one" not in reply.text
     assert "select the environments first" in client.post("/environments/probe/", {"what": "probe"}, follow=True).text
-    reply = client.post("/environments/probe/", {"selected": [first.pk, second.pk], "what": "rollout"})
+    reply = client.post("/environments/act/", {"selected": [first.pk, second.pk], "what": "rollout"})
     assert reply["Location"] == f"/rollouts/new/?environments={first.pk},{second.pk}"
 
 

@@ -112,9 +112,9 @@ def test_a_rule_that_does_not_work_is_marked(signed_in, alice, version, edges):
 
 def test_the_count_follows_the_rules(signed_in, alice, version, edges):
     client = signed_in(alice)
-    text = re.sub(r"<[^>]+>|\s+", " ", client.get("/rollouts/new/count/", PROD).text)
+    text = re.sub(r"<[^>]+>|\s+", " ", client.get("/environments/count/", PROD).text)
     assert re.sub(" +", " ", text).strip().startswith("3 environments match: 1 unreachable")
-    assert "does not work" in client.get("/rollouts/new/count/", PROD | {"rule_values": ""}).text
+    assert "does not work" in client.get("/environments/count/", PROD | {"rule_values": ""}).text
 
 
 def test_the_fields_of_another_version_keep_what_was_typed(signed_in, alice, version, acme):
