@@ -90,7 +90,7 @@ def environments_label(request: TenantRequest) -> HttpResponse:
     ids = [row.deployment_id for row in rows]
     if not ids:
         return nothing_selected(request)
-    form = BulkLabelsForm(request.POST or None)
+    form = BulkLabelsForm(request.POST if request.method == "POST" else None)
     found = None
     if request.method == "POST" and form.is_valid():
         asked = {"ids": ids, "add": form.cleaned_data["add"], "remove": form.cleaned_data["remove"]}

@@ -49,10 +49,11 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
     mine = Filter.objects.filter(tenant=tenant, is_system=False)
     saved = get_object_or_404(mine, pk=filter_id) if filter_id else None
     rules, problem, wrong = rules_of(request.POST), "", None
+    is_sent = request.method == "POST"
     if request.POST.get("what") == "show":
         return redirect(f"{reverse('environments')}?{_address_of(rules)}")
-    form = FilterForm(request.POST or None, initial=_initial_of(saved), may_be_global=may(user, "global.create"))
-    if request.method == "POST" and form.is_valid():
+    form = FilterForm(request.POST if is_sent else None, initial=_initial_of(saved), may_be_global=may(user, "global.create"))
+    if is_sent and form.is_valid():
         try:
             given = form.cleaned_data | {"rules": rules, "by": actor_of(request), "are_titles_free": True}
             if saved:
@@ -66,7 +67,7 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
             form.add_error(None, "The filter was not saved: one of its rules does not work. It is marked.")
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
-    elif request.method != "POST":
+    elif not is_sent:
         copied = Filter.objects.visible_to(user, tenant).filter(name=request.GET.get("copy", "")).first()
         shown = saved or copied
         rules = [dict(rule) for rule in shown.rules] if shown else read_choice(request.GET, user, tenant).rules

@@ -162,6 +162,11 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
         typed = _labels().filter(deployment=OuterRef("pk"), key=TYPE_KEY, value=ENVIRONMENT_TYPE)
         return self.annotate(is_environment=Exists(typed))
 
+    def environments(self, wanted: bool = True) -> Self:
+        """Those labelled csys-obj-type=environment, or all others."""
+        typed = _labels().filter(deployment=OuterRef("pk"), key=TYPE_KEY, value=ENVIRONMENT_TYPE)
+        return self.filter(Exists(typed)) if wanted else self.filter(~Exists(typed))
+
     def by_label(self, key: str) -> Self:
         """Adds `label_value`, the first value of that label, to sort by."""
         values = _labels().filter(deployment=OuterRef("pk"), key=key.lower()).order_by("value").values("value")[:1]

@@ -19,6 +19,7 @@ NAVIGATION = (
     ("Environments", "server-2", "environments", "environments"),
     ("Rollouts", "rocket", "rollouts", "rollouts"),
     ("Services", "box", "services", "services"),
+    ("Deployments", "list", "deployments", "deployments"),
     ("Runs", "player-play", "runs", "runs"),
     ("Clusters", "topology-star-3", "clusters", "clusters"),
 )

@@ -260,7 +260,9 @@ else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "runs.layers.MemoryLayer"}}
 
 # --- reaching remote managers ----------------------------------------------------------------------------------------
-PROBE_EVERY_SECONDS = env.float("PROBE_EVERY_SECONDS", default=300)  # between two looks at an environment; 0: only when asked
+PROBE_EVERY_SECONDS = env.float(
+    "PROBE_EVERY_SECONDS", default=300
+)  # between two looks at an environment; 0: only when asked
 ENDPOINT_NETWORKS = env.list(
     "ENDPOINT_NETWORKS", default=[]
 )  # networks allowed although the default policy refuses them

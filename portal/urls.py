@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("runs.urls")),
     path("", include("inventory.urls")),
+    path("", include("orchestration.page_urls")),
     path("", include("installs.urls")),
     path("", include("deployon.urls")),
     path("admin/password_change/", public(RedirectView.as_view(pattern_name="password"))),  # ours is audited

@@ -17,11 +17,11 @@ register = template.Library()
 # state -> class of the style sheet; the glyph has the same name but for these two
 LOOKS = {
     "ready": "ok", "deployed": "ok", "succeeded": "ok", "passed": "ok", "uploaded": "ok", "terminated": "ok", "good": "ok",
-    "active": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
+    "active": "ok", "completed": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
     "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
     "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
     "installing": "run", "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
-    "cancelling": "run", "parsing": "run",
+    "cancelling": "run", "force_cancelling": "run", "kill_cancelling": "run", "parsing": "run",
     "maintenance": "hold", "paused": "hold", "held": "hold",
     "pending": "wait", "planned": "wait", "not_tried": "wait", "absent": "wait", "queued": "wait", "create": "wait", "remove": "wait",
     "unknown": "idle", "inactive": "idle",
@@ -29,7 +29,7 @@ LOOKS = {
 }  # fmt: skip
 GLYPHS = {"skipd": "skip"}
 WORDS = {
-    "succeeded": "Succeeded", "not_tried": "Not tried", "requires_attention": "Needs attention", "in_progress": "In progress",
+    "succeeded": "Succeeded", "not_tried": "Not tried", "completed": "Completed", "requires_attention": "Needs attention", "in_progress": "In progress",
     "planned": "Not built", "installing": "Being built", "warned": "Warning", "stays": "Left as is", "terminated": "Completed", "held": "Held", "pending": "Waiting to start",
 }  # fmt: skip
 
