@@ -6,10 +6,11 @@ from typing import Any
 
 from tests.e2e.report import Phase
 from tests.e2e.stand import CLUSTER, Stand
-from tests.e2e.topologies import TOPOLOGIES
 
 SECONDS = 600
-BOOT_SECONDS = 40  # a machine takes its time between off and on, a namespace none: another host must be elected meanwhile
+BOOT_SECONDS = (
+    40  # a machine takes its time between off and on, a namespace none: another host must be elected meanwhile
+)
 WORDS = {
     "leader": "drill: power cut of the database leader",
     "manager": "drill: a manager host is killed",
@@ -32,7 +33,7 @@ def phases(stand: Stand) -> list[Phase]:
 
 def drill(stand: Stand, kind: str) -> dict[str, Any]:
     """Started, watched to its end, and judged by what the product says of it."""
-    for name in TOPOLOGIES[stand.topology].hosts:
+    for name in stand.parts:
         (stand.lab.host(name).folder / "boot_seconds").write_text(str(BOOT_SECONDS))
     started = stand.portal.call("POST", f"clusters/{CLUSTER}/drills/", json={"kind": kind})
     stand.portal.wait(started["run"], SECONDS)

@@ -134,7 +134,7 @@ def test_scripts_of_the_blow_are_shell_that_strikes_once_and_mends_by_itself(kin
     script = striking.script_for(unsaved(kind), layouts.compact())
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
     assert script.index('[ ! -e "$marks/$unit" ] || exit 0') < script.index("table inet deployon_drill {")
-    assert script.index("\nmend_later ") < script.index("table inet deployon_drill {") or "  mend_later 30" in script
+    assert script.index("mend_later 70" if kind == "queue" else "mend_later 30") < script.index("inet deployon_drill {")
     assert ("reboot --force --force" in script) is (kind != "queue")
 
 
