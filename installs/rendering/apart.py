@@ -23,7 +23,7 @@ leads=$(timeout 5 runuser -u postgres -- psql -XAtq -d postgres -c 'select not p
 ask --endpoints="$own" member list -w simple | while IFS=, read -r id state name peer client learner; do
   [ "$state" = " started" ] && [ "${{learner:- false}}" = " false" ] && [ "$client" != " $own" ] || continue
   ask --endpoints="${{client# }}" endpoint health > /dev/null || continue
-  ask --endpoints="$own" move-leader "$id" && break
+  ask --endpoints="$own" move-leader "$id" > /dev/null && break
 done
 exit 0
 """
