@@ -22,7 +22,7 @@ def begin(running, tmp_path):  # noqa: F811
     processes = []
 
     def start(**more):
-        token = running.call("POST", "/tokens", {"description": "a drill"}).json()
+        token = running.call("POST", "/tokens", json={"description": "a drill"}).json()
         told = {
             "address": "127.0.0.1", "name": "box.solo", "port": running.process.port, "tenant": "default_tenant", "ca": CA.certificate,
             "token": token["value"], "token_id": token["id"], "prefix": f"drill-{time.time_ns():x}-", "clients": 3, "pause": 0.1,
