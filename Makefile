@@ -10,7 +10,7 @@ CFY_STAMP := .venv-cfy/.installed-cfy
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test e2e e2e-faults lint format bench bench-cluster lab lock
+.PHONY: help setup setup-dev run demo test e2e e2e-cut e2e-faults lint format bench bench-cluster lab lock
 MAKEFLAGS += --no-print-directory
 
 help: ## This list
@@ -48,6 +48,9 @@ test: setup-dev ## All tests, on SQLite and PostgreSQL; as root installs what is
 e2e: setup-dev ## What is slow: pages in a browser, then (as root) a cluster from bare hosts to clean ones; TOPOLOGY=compact is quicker
 	@$(PY) tests/run.py -m e2e $(ARGS)
 	@$(PY) -m tests.e2e --topology $(or $(TOPOLOGY),ten)
+
+e2e-cut: setup-dev ## A cut of it in minutes (as root): three compact hosts, and the power cut of the database's leader
+	@$(PY) -m tests.e2e --topology compact --only 'drill: power cut*'
 
 e2e-faults: setup-dev ## At each step of an install one fault, then resume (as root, hours); goes on where it stood; ARGS="--minutes 30 --seed 7"
 	@exec $(PY) -m tests.e2e.faults $(ARGS)

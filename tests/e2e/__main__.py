@@ -202,6 +202,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     given = parsed()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it by a limit of time leaves no lab behind
     work = given.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -221,7 +222,7 @@ def main() -> int:
         finally:
             journey.portal.close()
             report.carry_out([Phase("down", held.close)])
-    print(f"{given.folder / 'report.json'}: {'failed' if report.has_failed else 'passed'}")
+    print(f"{given.folder / 'report.json'}\n{report.summary}")
     return 1 if report.has_failed else 0
 
 

@@ -18,6 +18,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -203,6 +204,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=FOLDER / "bench.json")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a limit of time leaves no lab behind
     names = given.names or ["install", *MEASURES]
     if unknown := set(names) - {"install", *MEASURES}:
         parser.error(f"no measure is called {', '.join(sorted(unknown))}")

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import time
@@ -306,6 +307,7 @@ def main() -> int:
     parser.add_argument("--stage", choices=["bare", "later", "both"], default="both")
     parser.add_argument("--again", action="store_true", help="forget what was borne before")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a limit of time leaves no lab behind
     folder = FOLDER / "faults"
     if given.again:
         shutil.rmtree(folder, ignore_errors=True)
