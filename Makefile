@@ -10,7 +10,7 @@ CFY_STAMP := .venv-cfy/.installed-cfy
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test e2e e2e-faults lint format bench lab lock
+.PHONY: help setup setup-dev run demo test e2e e2e-cut e2e-faults lint format bench bench-cluster lab lock
 MAKEFLAGS += --no-print-directory
 
 help: ## This list
@@ -49,6 +49,9 @@ e2e: setup-dev ## What is slow: pages in a browser, then (as root) a cluster fro
 	@$(PY) tests/run.py -m e2e $(ARGS)
 	@$(PY) -m tests.e2e --topology $(or $(TOPOLOGY),ten)
 
+e2e-cut: setup-dev ## A cut of it in minutes (as root): three compact hosts, and the power cut of the database's leader
+	@$(PY) -m tests.e2e --topology compact --only 'drill: power cut*'
+
 e2e-faults: setup-dev ## At each step of an install one fault, then resume (as root, hours); goes on where it stood; ARGS="--minutes 30 --seed 7"
 	@exec $(PY) -m tests.e2e.faults $(ARGS)
 
@@ -61,6 +64,9 @@ format: setup-dev ## Lays the code out and repairs what ruff can repair
 
 bench: setup-dev ## The measures of docs/benchmarks.md
 	@exec $(PY) -m bench $(ARGS)
+
+bench-cluster: setup-dev ## The measures of clusters (as root, hours); ARGS="leader-cut --from NAME --times 5"; docs/lab.md says how a lab is kept
+	@exec $(PY) -m tests.e2e.bench $(ARGS)
 
 lab: ## Debian hosts on this machine, to build clusters on and to break; needs root: ARGS="up db1 db2", ARGS="down"
 	@exec $(PYTHON) -m tests.lab $(or $(ARGS),--help)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from accounts.admin import ReadOnlyAdmin
-from installs.models import Certificate, ClusterRun
+from installs.models import Certificate, ClusterRun, Drill
 
 
 @admin.register(Certificate)
@@ -24,5 +24,15 @@ class ClusterRunAdmin(ReadOnlyAdmin):
 
     list_display = ["cluster", "kind", "host", "run", "created_at"]
     list_filter = ["kind", "cluster"]
+    list_select_related = ["cluster", "run"]
+    search_fields = ["cluster__name", "host"]
+
+
+@admin.register(Drill)
+class DrillAdmin(ReadOnlyAdmin):
+    """Drills and what came of them."""
+
+    list_display = ["cluster", "kind", "host", "run", "verdict", "gap_seconds", "lost", "created_at"]
+    list_filter = ["kind", "verdict", "cluster"]
     list_select_related = ["cluster", "run"]
     search_fields = ["cluster__name", "host"]

@@ -18,6 +18,7 @@ from installs import importing, services
 from installs import serializers as shapes
 from installs.certificate_api import CertificateActions
 from installs.describing import SERVICES, read_description, read_external
+from installs.drills.api import DrillActions
 from installs.fetching import fetch_authority
 from installs.host_api import FORCE, HostActions, is_forced
 from installs.offer_api import OfferActions
@@ -26,11 +27,11 @@ from inventory import clusters
 from inventory.models import Cluster
 from inventory.named import NAME, asker, place
 
-READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight")
+READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight", "drills")
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))
-class Clusters(HostActions, CertificateActions, RunActions, OfferActions):
+class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillActions):
     """Manager clusters: what they are to be, their hosts and certificates. docs/clusters.md has the topologies."""
 
     needs = {**dict.fromkeys(READS, "cluster.view"), "*": "cluster.change"}

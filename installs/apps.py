@@ -7,4 +7,5 @@ class InstallsConfig(AppConfig):
     name = "installs"
 
     def ready(self) -> None:
-        from installs.preflight import operations  # noqa: F401  (registers them; those of `operations` are found by themselves)
+        from installs.drills import operations as drills  # noqa: F401  (registers them; those of `operations` are found by themselves)
+        from installs.preflight import operations  # noqa: F401

@@ -1,4 +1,4 @@
-"""Rows of what is installed on a cluster's hosts: certificates. The cluster and its hosts are in inventory."""
+"""Rows of what is installed on a cluster's hosts and was done there: certificates, work, drills. The cluster is in inventory."""
 
 from __future__ import annotations
 
@@ -116,3 +116,83 @@ class ClusterRun(models.Model):
     @property
     def tenant(self) -> Tenant:
         return self.cluster.tenant
+
+
+class DrillQuerySet(models.QuerySet["Drill"]):
+    """Reads of drills."""
+
+    def last_ones(self) -> DrillQuerySet:
+        """With run and person, newest first."""
+        return self.select_related("run__started_by").order_by("-pk")
+
+    def last_of_each(self) -> DrillQuerySet:
+        """Among these the last one of every kind, the latest first; one query."""
+        newest = self.order_by().values("kind").annotate(last=models.Max("pk")).values("last")
+        return Drill.objects.filter(pk__in=newest).last_ones()
+
+
+class Drill(models.Model):
+    """One drill on a cluster: what was broken on purpose, and what the counter says that was written meanwhile."""
+
+    class Kind(models.TextChoices):
+        MANAGER = "manager", "A manager host is killed"
+        LEADER = "leader", "The leader of the database loses its power"
+        QUEUE = "queue", "A queue host is cut off"
+
+    class Verdict(models.TextChoices):
+        NONE = "", "None yet"
+        PASSED = "passed", "Passed"
+        FAILED = "failed", "Failed"
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="drills")
+    kind = models.CharField(max_length=8, choices=Kind)
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="of_drill")
+    host = models.CharField(max_length=63, blank=True)  # the one that is struck; empty until the run has chosen it
+    writer = models.CharField(max_length=63, blank=True)  # the manager host from which the counter is written
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    struck_at = models.DateTimeField(null=True, blank=True)
+    healed_at = models.DateTimeField(
+        null=True, blank=True
+    )  # every part well again, the host that was struck among them
+    ended_at = models.DateTimeField(null=True, blank=True)
+    expected_seconds = models.FloatField(default=0)  # a longer gap is called slow
+    gap_seconds = models.FloatField(null=True, blank=True)  # the longest time in which no write was acknowledged
+    acknowledged = models.PositiveIntegerField(null=True, blank=True)  # writes
+    lost = models.PositiveIntegerField(null=True, blank=True)  # of these; null: they could not be read back
+    messages = models.JSONField(default=dict, blank=True)  # the same of the queue: acknowledged, lost, gap_seconds
+    errors = models.JSONField(default=dict, blank=True)  # {what a write met: how often}
+    verdict = models.CharField(max_length=8, choices=Verdict, default=Verdict.NONE, blank=True)
+    why = models.CharField(max_length=512, blank=True)
+
+    objects = DrillQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.host or self.cluster}"
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.cluster.tenant
+
+    @property
+    def state(self) -> str:
+        """passed or failed; that of its run where it came to no verdict."""
+        return self.verdict or ("failed" if self.run.state == "succeeded" else self.run.state)
+
+    @property
+    def shown_why(self) -> str:
+        """Why it failed, or what it waits for."""
+        return self.why or self.run.why
+
+    @property
+    def is_slow(self) -> bool:
+        return self.gap_seconds is not None and self.gap_seconds > self.expected_seconds > 0
+
+    @property
+    def healed_seconds(self) -> float | None:
+        """From the blow until everything was well again."""
+        if self.struck_at is None or self.healed_at is None:
+            return None
+        return round((self.healed_at - self.struck_at).total_seconds(), 1)

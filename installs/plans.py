@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from installs.operations.apart import KeepLeadersApart
 from installs.operations.balancer import ConfigureHAProxy, HAProxyIsHealthy
 from installs.operations.certificates import PlaceCertificates
 from installs.operations.database import ConfigurePatroni, MakeDatabase, PatroniIsHealthy
@@ -13,6 +14,7 @@ from installs.operations.management import ConfigureManager, InstallProduct, Mak
 from installs.operations.monitoring import ConfigureMonitoring
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
 from installs.operations.settling import SettleCluster
+from installs.rendering import apart
 from inventory.layout import Host, Layout, Part
 from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
@@ -104,5 +106,7 @@ def _entrance(cluster_id: int, layout: Layout) -> list[Lane]:
         steps: list[OneOfHost] = [ConfigureMonitoring]
         if host.has(Part.BALANCER):
             steps = [ConfigureHAProxy, ConfigureMonitoring, HAProxyIsHealthy]
+        if apart.is_on(layout, host):
+            steps.append(KeepLeadersApart)
         lanes.append(_lane(cluster_id, host, steps))
     return lanes

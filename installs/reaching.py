@@ -90,10 +90,12 @@ class _Idle:
         if oldest is not None:
             oldest.close()
 
-    def forget(self) -> None:
+    def forget(self, key: Key | None = None) -> None:
+        """Close those of one host, or all."""
         with self._lock:
-            hosts, self._hosts = self._hosts, OrderedDict()
-        for _, host in hosts.values():
+            taken = [place for place in self._hosts if key is None or place[0] == key]
+            hosts = [self._hosts.pop(place) for place in taken]
+        for _, host in hosts:
             host.close()
 
 
@@ -103,6 +105,11 @@ _IDLE = _Idle()
 def forget() -> None:
     """Close all that is idle."""
     _IDLE.forget()
+
+
+def forget_host(cluster_id: int, name: str) -> None:
+    """Close what is idle to one host: it goes down, and nobody will tell those sessions."""
+    _IDLE.forget((cluster_id, name))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path, re_path
 
 from installs import certificate_views, describing_views, offer_views, views, work_views
+from installs.drills import views as drill_views
 
 ONE = "clusters/<int:cluster_id>/"
 HOST = f"{ONE}hosts/<int:host_id>/"
@@ -37,6 +38,12 @@ urlpatterns: list[URLPattern] = [
         r"^clusters/(?P<cluster_id>\d+)/plan/(?P<kind>install|verify|uninstall)/$",
         work_views.work,
         name="cluster-work",
+    ),
+    path(f"{ONE}drills/", drill_views.drill_list, name="cluster-drills"),
+    re_path(
+        r"^clusters/(?P<cluster_id>\d+)/drills/(?P<kind>manager|leader|queue)/$",
+        drill_views.drill,
+        name="cluster-drill",
     ),
     path(f"{ONE}certificates/", certificate_views.certificate_list, name="cluster-certificates"),
     path(f"{ONE}certificates/renew/", certificate_views.certificates_renew, name="certificates-renew"),

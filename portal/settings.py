@@ -66,6 +66,9 @@ else:
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL", default=24),
         "timeout": env.int("DATABASE_WAIT", default=10),
+        # The pool waits twice as long after each failure, up to minutes: it would sleep on after another host was elected. Having
+        # given up soon, it tries anew with the next request.
+        "reconnect_timeout": 2,
     }
 
 # --- keys ------------------------------------------------------------------------------------------------------------

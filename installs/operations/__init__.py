@@ -1,6 +1,7 @@
 """The operations that build a cluster, each looking before it acts; they are registered when this package is imported."""
 
 from installs.operations import (  # noqa: F401
+    apart,
     balancer,
     certificates,
     database,

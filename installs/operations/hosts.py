@@ -152,7 +152,7 @@ LEFT = (
     "/var/lib/etcd", "/var/lib/postgresql", "/var/lib/rabbitmq", "/var/lib/prometheus", "/var/lib/deployon-setup/applied",
 )  # fmt: skip
 PURGE = """
-systemctl disable --now 'deployon-worker@1' 'deployon-worker@2' deployon-web nginx haproxy keepalived patroni etcd rabbitmq-server \\
+systemctl disable --now deployon-leaders-apart.timer 'deployon-worker@1' 'deployon-worker@2' deployon-web nginx haproxy keepalived patroni etcd rabbitmq-server \\
   prometheus prometheus-node-exporter prometheus-postgres-exporter prometheus-blackbox-exporter 2>/dev/null || :
 pkill -u postgres || :
 pkill -u rabbitmq || :
@@ -161,7 +161,7 @@ names=$(dpkg-query --show --showformat '${Package} ${db:Status-Abbrev}\\n' 'etcd
 [ -z "$names" ] || DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 purge --yes --autoremove $names
 rm -rf /etc/deployon /opt/deployon /etc/etcd /etc/default/etcd /etc/patroni /etc/rabbitmq /etc/haproxy /etc/keepalived /etc/prometheus /etc/nginx \\
   /etc/postgresql /etc/postgresql-common /var/lib/etcd /var/lib/postgresql /var/lib/rabbitmq /var/lib/prometheus /var/log/rabbitmq /var/log/postgresql \\
-  /etc/default/prometheus* /etc/apt/sources.list.d/deployon.sources /etc/systemd/system/deployon-*.service /etc/systemd/system/etcd.service.d \\
+  /etc/default/prometheus* /etc/apt/sources.list.d/deployon.sources /etc/systemd/system/deployon-* /etc/systemd/system/etcd.service.d \\
   /etc/systemd/system/rabbitmq-server.service.d /etc/systemd/system/prometheus-postgres-exporter.service.d
 systemctl daemon-reload
 sed -i '/^# DeployOn: the hosts of this cluster$/,/^# DeployOn: end$/d' /etc/hosts

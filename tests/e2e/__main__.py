@@ -23,6 +23,7 @@ import requests
 
 from portal.demo.places import INPUTS, SERVICE
 from portal.demo.scenario import EXAMPLES, packed
+from tests.e2e import drills
 from tests.e2e.report import Phase, Report
 from tests.e2e.stand import CLUSTER, FOLDER, Stand, about
 from tests.e2e.topologies import TOPOLOGIES
@@ -63,24 +64,12 @@ class Journey:
     def on_a_built_one(self) -> list[Phase]:
         """What is tried on a cluster that serves. Each leaves it serving, so any of them can be left out."""
         stand = self.stand
-        alone = {
-            part: f"one host alone is {part}" * (len(stand.hosts_with(part)) < 2) for part in ("database", "manager")
-        }
         return [
             Phase("second install changes nothing", self.install_again),
             Phase("verify", lambda: stand.work("verify", 300)),
             Phase("expose", self.expose),
             Phase("a service is deployed on the cluster", self.deploy),
-            Phase(
-                "drill: power cut of the database leader",
-                lambda: self.drill(stand.leader(), 120),
-                skip=alone["database"],
-            ),
-            Phase(
-                "drill: a manager host is killed",
-                lambda: self.drill(stand.hosts_with("manager")[-1], 120),
-                skip=alone["manager"],
-            ),
+            *drills.phases(stand),
             Phase("verify after the drills", lambda: stand.settle(240)),
         ]
 
@@ -149,23 +138,6 @@ class Journey:
             if [target["state"] for target in targets] != ["succeeded"]:
                 raise RuntimeError(f"{action}: {targets}")
 
-    def drill(self, name: str, seconds: float) -> dict[str, Any]:
-        """Cut the power of a host under a writer, wait until writes go on, bring the host back; nothing acknowledged may be lost."""
-        writer = self.stand.writer(name)
-        writer.start()
-        try:
-            writer.wait_for(10, 60)
-            self.lab.host(name).cut()
-            writer.wait_for(20, seconds)
-            self.lab.host(name).start()
-            self.lab.host(name).wait()
-            writer.wait_for(10, seconds)
-        finally:
-            writer.stop()
-        if lost := writer.lost():
-            raise RuntimeError(f"{len(lost)} of {len(writer.acknowledged)} acknowledged writes are lost: {lost[:5]}")
-        return {"host": name, "gap": writer.longest_gap, "acknowledged": len(writer.acknowledged), "lost": 0}
-
     def check_clean(self) -> None:
         for name in self.stand.parts:
             lines = self.lab.host(name).console_run("ss", "-tlnH").splitlines()
@@ -230,6 +202,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     given = parsed()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it by a limit of time leaves no lab behind
     work = given.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -249,7 +222,7 @@ def main() -> int:
         finally:
             journey.portal.close()
             report.carry_out([Phase("down", held.close)])
-    print(f"{given.folder / 'report.json'}: {'failed' if report.has_failed else 'passed'}")
+    print(f"{given.folder / 'report.json'}\n{report.summary}")
     return 1 if report.has_failed else 0
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import time
@@ -73,10 +74,16 @@ class Progress:
     def load(cls, path: Path) -> Progress:
         return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
 
-    def missing(self, stages: Callable[[int], bool] = lambda stage: True) -> int:
-        return sum(
-            len(FAULTS) - len(self.borne.get(title, ())) for title, stage in self.titles.items() if stages(stage)
-        )
+    def missing(self, kind: str = "both") -> int:
+        """Of known steps: how many faults they have not borne yet."""
+        titles = [title for title, stage in self.titles.items() if kind == "both" or (stage == 0) == (kind == "bare")]
+        return sum(len(FAULTS) - len(self.borne.get(title, ())) for title in titles)
+
+    def open_stages(self, wanted: str) -> list[str]:
+        """`bare` and `later`, of those that are wanted, where something is missing or nothing is known yet."""
+        kinds = ["later", "bare"] if wanted == "both" else [wanted]
+        known = {kind: any((stage == 0) == (kind == "bare") for stage in self.titles.values()) for kind in kinds}
+        return [kind for kind in kinds if not known[kind] or self.missing(kind)]
 
     def store(self) -> None:
         whole = {"borne": self.borne, "passes": self.passes, "titles": self.titles}
@@ -306,6 +313,7 @@ def main() -> int:
     parser.add_argument("--stage", choices=["bare", "later", "both"], default="both")
     parser.add_argument("--again", action="store_true", help="forget what was borne before")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a limit of time leaves no lab behind
     folder = FOLDER / "faults"
     if given.again:
         shutil.rmtree(folder, ignore_errors=True)

@@ -66,6 +66,12 @@ class Report:
     def has_failed(self) -> bool:
         return any(phase["result"] == "failed" for phase in self.phases)
 
+    @property
+    def summary(self) -> str:
+        """N passed, N failed, N skipped."""
+        results = [phase["result"] for phase in self.phases]
+        return ", ".join(f"{results.count(each)} {each}" for each in ("passed", "failed", "skipped"))
+
     def write(self) -> None:
         """The report as it is now, whole or not at all."""
         whole = {**self.told, "seconds": round(time.monotonic() - self.began, 1), "phases": self.phases}

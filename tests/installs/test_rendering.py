@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from installs.rendering import etcd, haproxy, hosts, management, monitoring, monitoring_rules, patroni, rabbitmq
+from installs.rendering import apart, etcd, haproxy, hosts, management, monitoring, monitoring_rules, patroni, rabbitmq
 from installs.rendering.values import FAILOVERS, Passwords, RenderedFile
 from inventory.layout import Balancing, External, Host, Layout, Part
 
@@ -67,6 +68,8 @@ def rendered(layout: Layout, each: Host) -> list[RenderedFile]:
         files += etcd.files(layout, each, PASSWORDS)
     if each.has(Part.DATABASE):
         files += patroni.files(layout, each, PASSWORDS, MEMORY_MB)
+    if apart.is_on(layout, each):
+        files += apart.files(layout, each, PASSWORDS)
     if each.has(Part.QUEUE):
         files += rabbitmq.files(layout, each, PASSWORDS, MEMORY_MB)
     if each.has(Part.MANAGER):
@@ -216,6 +219,13 @@ def test_no_rule_loses_a_host_that_is_not_well():
     """A rule that compares vanishes where it is false, so that ill looks like unknown."""
     for rule in monitoring_rules.rules()["groups"][0]["rules"]:
         assert not re.search(r"[=<>]=|[<>]", re.sub(r"\{[^}]*\}", "", rule["expr"])), rule["record"]
+
+
+def test_leaders_are_kept_apart_only_where_one_host_could_lead_both_and_another_take_over():
+    assert [each.name for each in DISTRIBUTED.hosts if apart.is_on(DISTRIBUTED, each)] == ["db1", "db2", "db3"]
+    assert not apart.is_on(SINGLE, SINGLE.hosts[0])
+    script = file(COMPACT, COMPACT.hosts[0], apart.SCRIPT)
+    assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
 
 
 def test_the_hosts_file_names_all_hosts_and_keeps_what_others_wrote():

@@ -14,6 +14,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
@@ -47,6 +48,17 @@ def supervise(folder: Path) -> int:
         print(f"--- init ended with {status} ({'reboot' if status in REBOOT else 'off'})", flush=True)
         if status not in REBOOT:
             return status
+        restart(folder, told["netns"])
+
+
+def restart(folder: Path, netns: str) -> None:
+    """What a machine does between off and on: it is silent, for as long as `boot_seconds` says, and forgets its packet filter."""
+    took = folder / "boot_seconds"
+    inside = ("nsenter", f"--net=/run/netns/{netns}", "--")
+    subprocess.call([*inside, "ip", "link", "set", "eth0", "down"])
+    time.sleep(float(took.read_text()) if took.exists() else 0)
+    subprocess.call([*inside, "nft", "flush", "ruleset"])
+    subprocess.call([*inside, "ip", "link", "set", "eth0", "up"])
 
 
 def prepare(folder: Path) -> None:

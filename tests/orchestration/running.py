@@ -50,7 +50,7 @@ class Manager:
             self.await_port()
         return self
 
-    def await_port(self, seconds: float = 60) -> None:
+    def await_port(self, seconds: float = 150) -> None:
         until = time.monotonic() + seconds
         while not accepts(self.process.port):
             assert time.monotonic() < until, self.process.log()[-3000:]

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deployon.models import Rollout, Target
 from installs.certificates import ensure_certificates
-from installs.models import ClusterRun
+from installs.models import ClusterRun, Drill
 from inventory import cluster_hosts, clusters
 from inventory.models import Cluster, Environment, SubManager
 from runs.models import Event, Run
@@ -32,7 +32,7 @@ SERVER_SECONDS = 0.3  # aim for the live page of 1,000 targets on a quiet machin
 PAGES = (
     "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/map/", "/environments/add/", "/environments/{environment}/", "/filters/", "/filters/new/", "/deployments/",
     "/sites/", "/services/", "/services/{service}/", "/rollouts/", "/rollouts/new/", "/rollouts/{rollout}/", "/runs/", "/runs/{run}/",
-    "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/clusters/{cluster}/plan/install/", "/clusters/{cluster}/plan/uninstall/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
+    "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/clusters/{cluster}/plan/install/", "/clusters/{cluster}/plan/uninstall/", "/clusters/{cluster}/drills/", "/clusters/{cluster}/drills/leader/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/",
 )  # fmt: skip
 
 
@@ -88,6 +88,8 @@ def fill_clusters(tenant, by, count):
     for _ in range(count):
         run = Run.objects.create(title="Install", tenant=tenant, state="failed", started_by=factories.user())
         ClusterRun.objects.create(cluster=first, kind="install", run=run)
+        drill = Run.objects.create(title="Drill", tenant=tenant, state="succeeded", started_by=factories.user())
+        Drill.objects.create(cluster=first, kind="queue", run=drill, host="n1", lost=0, acknowledged=9, gap_seconds=1.5)
 
 
 def count_all(client, rollout):
