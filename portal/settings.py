@@ -219,6 +219,8 @@ SPECTACULAR_SETTINGS = {
         "CertificateState": "installs.models.Certificate.State",
         "CertificateKind": "installs.models.Certificate.Kind",
         "ClusterRunKind": "installs.models.ClusterRun.Kind",
+        "Health": "installs.health.api.STATES",
+        "ClusterPart": "installs.health.api.PARTS",
         "ClusterWorkKind": "installs.run_serializers.KINDS",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
@@ -269,6 +271,10 @@ PROBE_EVERY_SECONDS = env.float(
 ENDPOINT_NETWORKS = env.list(
     "ENDPOINT_NETWORKS", default=[]
 )  # networks allowed although the default policy refuses them
+
+# --- what it says of itself ------------------------------------------------------------------------------------------
+CLUSTER_FILE = env.str("CLUSTER_FILE", default="")  # which cluster a member belongs to; the installer writes it
+METRICS_TOKEN_FILE = env.str("METRICS_TOKEN_FILE", default="")  # what a Prometheus must send to read /metrics
 
 # --- running blueprints ----------------------------------------------------------------------------------------------
 BLUEPRINT_READER = "orchestration.reading.read_blueprint"  # who parses an archive for inventory.blueprints
