@@ -8,8 +8,10 @@ class InstallsConfig(AppConfig):
 
     def ready(self) -> None:
         from installs.drills import operations as drills  # noqa: F401  (registers them; those of `operations` are found by themselves)
-        from installs.health.watching import SECONDS, TASK
+        from installs import following
+        from installs.health import watching
         from installs.preflight import operations  # noqa: F401
         from runs import chores
 
-        chores.register(TASK, SECONDS)
+        chores.register(watching.TASK, watching.SECONDS)
+        chores.register(following.TASK, following.SECONDS)
