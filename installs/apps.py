@@ -7,8 +7,8 @@ class InstallsConfig(AppConfig):
     name = "installs"
 
     def ready(self) -> None:
-        from installs.drills import operations as drills  # noqa: F401  (registers them; those of `operations` are found by themselves)
         from installs import following
+        from installs.drills import operations as drills  # noqa: F401  (registers them; those of `operations` are found by themselves)
         from installs.health import watching
         from installs.preflight import operations  # noqa: F401
         from runs import chores

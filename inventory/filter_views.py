@@ -52,7 +52,9 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
     is_sent = request.method == "POST"
     if request.POST.get("what") == "show":
         return redirect(f"{reverse('environments')}?{_address_of(rules)}")
-    form = FilterForm(request.POST if is_sent else None, initial=_initial_of(saved), may_be_global=may(user, "global.create"))
+    form = FilterForm(
+        request.POST if is_sent else None, initial=_initial_of(saved), may_be_global=may(user, "global.create")
+    )
     if is_sent and form.is_valid():
         try:
             given = form.cleaned_data | {"rules": rules, "by": actor_of(request), "are_titles_free": True}

@@ -42,7 +42,7 @@ def test_only_the_top_is_listed_with_counts_down_to_the_leaves(signed_in, alice,
 
 
 def test_one_goes_down_a_level_and_breadcrumbs_lead_back_up(signed_in, alice, tree):
-    core, edge, web = tree
+    core, _, web = tree
     client = signed_in(alice)
     assert ">edge<" in client.get(f"/deployments/?below={core.pk}").text
     assert "Nothing below it yet" not in client.get(f"/deployments/?below={core.pk}&kind=environments").text
