@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit, secrets
-from accounts.actors import Actor
+from accounts.actors import SYSTEM, Actor
 from accounts.errors import Conflict
 from accounts.models import Secret
 from installs.findings import Finding, refuse
@@ -146,6 +146,15 @@ def upload_certificates(
         whole = Pair(f"{entrance.certificate.rstrip()}\n{entrance_authority}".rstrip() + "\n", entrance.key)
         made.append(_keep(by, cluster, Kind.ENTRANCE, ENTRANCE, Source.GIVEN, whole))
     return made
+
+
+@transaction.atomic
+def retire_host(*, cluster: Cluster, name: str) -> None:
+    """For operations: a host has left, so its certificate is marked as replaced, a request dropped, and the keys destroyed."""
+    rows = Certificate.objects.filter(cluster=cluster, kind=Kind.HOST, owner=name)
+    for row in rows.filter(state__in=[State.CURRENT, State.REQUESTED]).select_related("key"):
+        _retire(SYSTEM, row)
+        audit.record(by=SYSTEM, action="certificate.retire", row=row, tenant=cluster.tenant, after={"host": name})
 
 
 def check_certificates(cluster: Cluster, *, now: datetime.datetime | None = None) -> list[Finding]:

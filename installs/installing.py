@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
-from installs import plans
+from installs.asked import Asked, Kind
 from installs.bundle.manifest import BundleError, find_bundle, place_of
 from installs.bundle.product import version_of
 from installs.certificates import ensure_certificates
 from installs.findings import Finding, error, errors_of, refuse
 from installs.models import ClusterRun
+from installs.removal_findings import removal_findings
 from installs.services import cluster_findings
 from installs.topology import findings as topology_findings
 from installs.wanted import invent_secrets
-from inventory.models import Cluster
+from inventory import cluster_hosts
+from inventory.models import Cluster, ClusterNode
 from runs import engine
 from runs.models import Run, Step
 from runs.plans import Stage, digest_of, store_plan
 from runs.states import ACTIVE_RUN_STATES, RunState, StepState
 
-Kind, State = ClusterRun.Kind, Cluster.State
+State = Cluster.State
 AT_WORK = [*ACTIVE_RUN_STATES, RunState.HELD]
 PAST_STEPS = 200  # from which estimates are made
-TITLES = {Kind.INSTALL: "Install {}", Kind.VERIFY: "Verify {}", Kind.UNINSTALL: "Uninstall {}"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Planned:
     seconds: float | None
     findings: Sequence[Finding]
     unknown: int = 0
+    host: str = ""  # of a removal
+    is_lost: bool = False
 
     @property
     def steps(self) -> int:
@@ -56,25 +58,22 @@ class Planned:
 
 
 @transaction.atomic
-def plan_work(*, by: Actor, cluster: Cluster, kind: str) -> Planned:
+def plan_work(*, by: Actor, cluster: Cluster, kind: str, host: str = "", is_lost: bool = False) -> Planned:
     """What would be done, in order. Touches no host. An install invents what is missing of secrets and certificates first."""
-    require_kind(kind)
+    Asked(kind, host, is_lost).require(cluster)
     if kind == Kind.INSTALL:
         prepare(by=by, cluster=cluster)
-    return read_plan(cluster, kind)
+    return read_plan(cluster, kind, host, is_lost)
 
 
-def read_plan(cluster: Cluster, kind: str) -> Planned:
+def read_plan(cluster: Cluster, kind: str, host: str = "", is_lost: bool = False) -> Planned:
     """The same as it stands; writes nothing."""
-    title, stages = TITLES[Kind(kind)].format(cluster.name), stages_of(cluster, kind)
+    asked = Asked(kind, host, is_lost)
+    asked.require(cluster)
+    title, stages = asked.title(cluster), asked.stages(cluster)
     seconds, unknown = estimate(stages, is_check=kind == Kind.VERIFY)
-    return Planned(kind, title, digest_of(title, stages), stages, seconds, findings_for(cluster, kind), unknown)
-
-
-def require_kind(kind: str) -> None:
-    """ValidationError where no such work is known."""
-    if kind not in TITLES:
-        raise ValidationError({"kind": f"Choose one of: {', '.join(str(each) for each in TITLES)}."})
+    found = findings_for(cluster, kind, host, is_lost)
+    return Planned(kind, title, digest_of(title, stages), stages, seconds, found, unknown, host, is_lost)
 
 
 def prepare(*, by: Actor, cluster: Cluster) -> None:
@@ -84,18 +83,13 @@ def prepare(*, by: Actor, cluster: Cluster) -> None:
         ensure_certificates(by=by, cluster=cluster)
 
 
-def stages_of(cluster: Cluster, kind: str) -> list[Stage]:
-    """The plan itself: a pure function of the rows."""
-    layout = cluster.layout()
-    if kind == Kind.UNINSTALL:
-        return plans.remove_stages(cluster.pk, layout)
-    return plans.install_stages(cluster.pk, layout, is_rolling=cluster.state == Cluster.State.READY)
-
-
-def findings_for(cluster: Cluster, kind: str) -> list[Finding]:
+def findings_for(cluster: Cluster, kind: str, host: str = "", is_lost: bool = False) -> list[Finding]:
     """What keeps this work from being begun, or should be known before."""
+    asked = Asked(kind, host, is_lost)
     found = list(cluster_findings(cluster)) if kind == Kind.INSTALL else []
-    for node in cluster.nodes.all():
+    if kind == Kind.REMOVE_HOST:
+        found += removal_findings(cluster, asked)
+    for node in _touched(cluster, asked):
         if node.trusted_key() is None:
             found.append(
                 error(
@@ -112,6 +106,18 @@ def findings_for(cluster: Cluster, kind: str) -> list[Finding]:
                 )
             )
     return [*found, *_bundle_findings(cluster.release)] if kind == Kind.INSTALL else found
+
+
+def _touched(cluster: Cluster, asked: Asked) -> list[ClusterNode]:
+    """The hosts that this work signs in to."""
+    nodes = list(cluster.nodes.all())
+    if asked.kind == Kind.UNINSTALL:
+        return nodes
+    if asked.kind == Kind.INSTALL:
+        return [node for node in nodes if node.state != ClusterNode.State.LEAVING]
+    names = {host.name for host in cluster.layout_at_work().hosts}
+    names = names - {asked.host} if asked.is_lost else names | {asked.host}
+    return [node for node in nodes if node.name in names]
 
 
 def _bundle_findings(release: str) -> list[Finding]:
@@ -134,19 +140,22 @@ def _bundle_findings(release: str) -> list[Finding]:
 
 
 @transaction.atomic
-def start_work(*, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "") -> ClusterRun:
+def start_work(
+    *, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "", host: str = "", is_lost: bool = False
+) -> ClusterRun:
     """Begin what was planned. Conflict where the plan is another by now, or other work on the cluster has not ended.
 
     The same `key` again gives what it started, and starts nothing.
     """
-    require_kind(kind)
+    asked = Asked(kind, host, is_lost)
     Cluster.objects.select_for_update().get(pk=cluster.pk)
     if key and (known := ClusterRun.objects.filter(cluster=cluster, key=key).select_related("run").first()):
         return known
+    asked.require(cluster)
     if kind == Kind.INSTALL:
         prepare(by=by, cluster=cluster)
-    refuse(findings_for(cluster, kind))
-    title, stages = TITLES[Kind(kind)].format(cluster.name), stages_of(cluster, kind)
+    refuse(findings_for(cluster, kind, host, is_lost))
+    title, stages = asked.title(cluster), asked.stages(cluster)
     if digest_of(title, stages) != digest:
         raise Conflict("The plan has changed since it was shown: look at it again, then start it.")
     if at_work := active_run(cluster):
@@ -160,15 +169,22 @@ def start_work(*, by: Actor, cluster: Cluster, kind: str, digest: str, key: str 
         mode=Run.Mode.CHECK if kind == Kind.VERIFY else Run.Mode.APPLY,
         lock=f"cluster:{cluster.pk}",
     )
-    started = ClusterRun.objects.create(cluster=cluster, kind=kind, run=run, key=key)
-    if kind == Kind.UNINSTALL:
-        cluster.move(State.REMOVING, only_from=list(State.values), why="")
-    elif kind == Kind.INSTALL:  # what serves goes on serving while it is brought to its description
-        cluster.move(State.INSTALLING, only_from=[State.PLANNED, State.FAILED, State.REMOVING], why="")
-    audit.record(
-        by=by, action=f"cluster.{kind}", row=cluster, tenant=cluster.tenant, after={"run": run.pk, "plan": digest}
-    )
+    started = ClusterRun.objects.create(cluster=cluster, run=run, key=key, **asked.kept_as(cluster))
+    _begin(cluster, asked)
+    after = {"run": run.pk, "plan": digest} | ({"host": host, "is_lost": is_lost} if host else {})
+    audit.record(by=by, action=f"cluster.{kind}", row=cluster, tenant=cluster.tenant, after=after)
     return started
+
+
+def _begin(cluster: Cluster, asked: Asked) -> None:
+    """The rows say that it is under way; what serves goes on serving while it is brought to its description."""
+    if asked.kind == Kind.UNINSTALL:
+        cluster.move(State.REMOVING, only_from=list(State.values), why="")
+    elif asked.kind == Kind.INSTALL:
+        cluster.move(State.INSTALLING, only_from=[State.PLANNED, State.FAILED, State.REMOVING], why="")
+        cluster_hosts.begin_joining(cluster)
+    elif asked.kind == Kind.REMOVE_HOST:
+        cluster_hosts.begin_leaving(cluster.nodes.get(name=asked.host))
 
 
 def active_run(cluster: Cluster) -> ClusterRun | None:

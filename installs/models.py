@@ -99,6 +99,8 @@ class ClusterRun(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="of_cluster")
     key = models.CharField(max_length=128, blank=True)  # Idempotency-Key of the request: the same again starts nothing
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The end of the run that the cluster's state has followed; a run that is resumed ends again.
+    followed_at = models.DateTimeField(null=True, editable=False)
 
     objects = ClusterRunQuerySet.as_manager()
 

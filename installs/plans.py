@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from installs.operations.apart import KeepLeadersApart
 from installs.operations.balancer import ConfigureHAProxy, HAProxyIsHealthy
 from installs.operations.certificates import PlaceCertificates
 from installs.operations.database import ConfigurePatroni, MakeDatabase, PatroniIsHealthy
-from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy
+from installs.operations.database_members import PatroniSettings
+from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
+from installs.operations.etcd_members import JoinEtcd
 from installs.operations.hosts import InstallPackages, PurgeHost, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
+from installs.operations.queue_members import AdmitRabbitMQ, GrowQueues, JoinRabbitMQ, RabbitMQNodeIsHealthy
 from installs.operations.settling import SettleCluster
 from installs.rendering import apart
 from inventory.layout import Host, Layout, Part
@@ -20,33 +23,47 @@ from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
 
 OneOfHost = Callable[[int, str], Operation]
+ROWS = "Rows"
 
 
-def install_stages(cluster_id: int, layout: Layout, *, is_rolling: bool = False) -> list[Stage]:
-    """From bare hosts to a cluster. `is_rolling`: it serves already, so its managers are taken one after another.
+def install_stages(
+    cluster_id: int, layout: Layout, *, is_rolling: bool = False, joining: Collection[str] = ()
+) -> list[Stage]:
+    """From bare hosts to a cluster. `is_rolling`: it serves already, so what votes or serves is taken one after another, and
+    `joining` are the hosts that the others let in.
 
     Packages everywhere come first and side by side, for they take longest; database beside queue; the service when it has both.
     """
+    if is_rolling:
+        begin, settle = _roll_data(cluster_id, layout, joining), _settle_serving(cluster_id, layout, joining)
+    else:
+        begin, settle = _begin_data(cluster_id, layout), _settle_data(cluster_id, layout)
     stages = [
-        stage("Hosts", [_lane(cluster_id, host, _host_steps(host)) for host in layout.hosts]),
-        stage("Data services", _begin_data(cluster_id, layout)),
-        stage("Database and queue", _settle_data(cluster_id, layout)),
-        stage("Management service", _managers(cluster_id, layout, is_rolling)),
+        stage("Hosts", [lane_of(cluster_id, host, _host_steps(host)) for host in layout.hosts]),
+        stage("Data services", begin),
+        stage("Database and queue", settle),
+        stage("Management service", managers_of(cluster_id, layout, is_rolling)),
         stage("Entrance and monitoring", _entrance(cluster_id, layout)),
-        stage("Rows", [lane("Portal", [SettleCluster(cluster_id)])]),
+        stage(ROWS, [lane("Portal", [SettleCluster(cluster_id)])]),
     ]
     return [each for each in stages if each["lanes"]]
+
+
+def verify_stages(cluster_id: int, layout: Layout) -> list[Stage]:
+    """What is looked at on the hosts; the portal's rows follow from it."""
+    return [each for each in install_stages(cluster_id, layout) if each["title"] != ROWS]
 
 
 def remove_stages(cluster_id: int, layout: Layout) -> list[Stage]:
     """Every host clean again, all at once."""
     return [
-        stage("Hosts", [_lane(cluster_id, host, [PurgeHost]) for host in layout.hosts]),
-        stage("Rows", [lane("Portal", [SettleCluster(cluster_id, is_installed=False)])]),
+        stage("Hosts", [lane_of(cluster_id, host, [PurgeHost]) for host in layout.hosts]),
+        stage(ROWS, [lane("Portal", [SettleCluster(cluster_id, is_installed=False)])]),
     ]
 
 
-def _lane(cluster_id: int, host: Host, kinds: Iterable[OneOfHost]) -> Lane:
+def lane_of(cluster_id: int, host: Host, kinds: Iterable[OneOfHost]) -> Lane:
+    """The steps of one host."""
     return lane(host.name, [kind(cluster_id, host.name) for kind in kinds])
 
 
@@ -66,8 +83,29 @@ def _begin_data(cluster_id: int, layout: Layout) -> list[Lane]:
         if host.has(Part.QUEUE):
             steps.append(ConfigureRabbitMQ)
         if steps:
-            lanes.append(_lane(cluster_id, host, steps))
+            lanes.append(lane_of(cluster_id, host, steps))
     return lanes
+
+
+def _roll_data(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Lane]:
+    """Members one after another, each well before the next; then the new ones are let in, one after another, too."""
+    etcd: list[Operation] = []
+    queue: list[Operation] = []
+    for host in members_first(layout.having(Part.ETCD), joining):
+        if host.name in joining:
+            etcd.append(JoinEtcd(cluster_id, host.name))
+        etcd += [ConfigureEtcd(cluster_id, host.name), EtcdMemberIsHealthy(cluster_id, host.name)]
+    for host in members_first(layout.having(Part.QUEUE), joining):
+        kinds: list[OneOfHost] = [ConfigureRabbitMQ, RabbitMQNodeIsHealthy]
+        if host.name in joining:
+            kinds = [AdmitRabbitMQ, ConfigureRabbitMQ, JoinRabbitMQ, RabbitMQNodeIsHealthy]
+        queue += [kind(cluster_id, host.name) for kind in kinds]
+    return [lane(title, steps) for title, steps in (("etcd", etcd), ("Queue", queue)) if steps]
+
+
+def members_first(hosts: Iterable[Host], joining: Collection[str]) -> list[Host]:
+    """Those that serve already before those that are let in."""
+    return sorted(hosts, key=lambda host: host.name in joining)
 
 
 def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
@@ -80,7 +118,7 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
             steps.append(EtcdIsHealthy(cluster_id, members[number % len(members)].name))
         steps.append(ConfigurePatroni(cluster_id, host.name))
         if number == 0:
-            steps += [PatroniIsHealthy(cluster_id, host.name), MakeDatabase(cluster_id, host.name)]
+            steps += [kind(cluster_id, host.name) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
         lanes.append(lane(host.name, steps))
     if queues:
         first = queues[0].name
@@ -88,7 +126,25 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
     return lanes
 
 
-def _managers(cluster_id: int, layout: Layout, is_rolling: bool) -> list[Lane]:
+def _settle_serving(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Lane]:
+    """The members know of a new database host before it copies from them; queues grow onto a new node."""
+    lanes = []
+    databases = members_first(layout.having(Part.DATABASE), joining)
+    queues = members_first(layout.having(Part.QUEUE), joining)
+    if databases:
+        first = databases[0].name
+        steps: list[Operation] = [EtcdIsHealthy(cluster_id, host.name) for host in layout.having(Part.ETCD)[:1]]
+        steps += [ConfigurePatroni(cluster_id, host.name) for host in databases]
+        steps += [kind(cluster_id, first) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
+        lanes.append(lane("Database", steps))
+    if queues:
+        first = queues[0].name
+        grown = [GrowQueues(cluster_id, host.name) for host in queues if host.name in joining]
+        lanes.append(lane("Queue", [RabbitMQIsHealthy(cluster_id, first), MakeVirtualHost(cluster_id, first), *grown]))
+    return lanes
+
+
+def managers_of(cluster_id: int, layout: Layout, is_rolling: bool) -> list[Lane]:
     """On a first install all at once, of which one makes the tables; where they serve already one after another."""
     managers = layout.having(Part.MANAGER)
     steps: list[list[Operation]] = []
@@ -108,5 +164,5 @@ def _entrance(cluster_id: int, layout: Layout) -> list[Lane]:
             steps = [ConfigureHAProxy, ConfigureMonitoring, HAProxyIsHealthy]
         if apart.is_on(layout, host):
             steps.append(KeepLeadersApart)
-        lanes.append(_lane(cluster_id, host, steps))
+        lanes.append(lane_of(cluster_id, host, steps))
     return lanes

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from installs import installing
 from installs import run_serializers as shapes
+from installs.expected import expected_of
 from installs.models import ClusterRun
 from installs.preflight.starting import begin_preflight, last_report
 from inventory.named import NAME, Named, asker
@@ -33,8 +34,10 @@ class RunActions(Named):
     def plan(self, request: Request, name: str) -> Response:
         """What would be done, in order, with its digest; starts nothing and touches no host."""
         given = self.written(shapes.WorkSerializer)
-        planned = installing.plan_work(by=asker(request), cluster=self.get_object(), kind=given["kind"])
-        return Response(shapes.PlannedSerializer(planned).data)
+        cluster = self.get_object()
+        planned = installing.plan_work(by=asker(request), cluster=cluster, **given)
+        context = {"expected": expected_of(cluster, planned)}
+        return Response(shapes.PlannedSerializer(planned, context=context).data)
 
     @extend_schema(parameters=[NAME], responses=shapes.ClusterRunSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
@@ -53,9 +56,7 @@ class RunActions(Named):
         if len(key) > 128:
             raise ValidationError({"Idempotency-Key": "The key has at most 128 characters."})
         given = self.written(shapes.StartWorkSerializer)
-        started = installing.start_work(
-            by=asker(request), cluster=self.get_object(), kind=given["kind"], digest=given["digest"], key=key
-        )
+        started = installing.start_work(by=asker(request), cluster=self.get_object(), key=key, **given)
         return Response(shapes.ClusterRunSerializer(started).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(parameters=[NAME], responses=OpenApiTypes.OBJECT)

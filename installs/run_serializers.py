@@ -7,18 +7,23 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from installs.installing import TITLES
+from installs.asked import KINDS as ASKED
+from installs.expected import Expected
 from installs.models import ClusterRun
 from installs.serializers import FindingSerializer
 from runs.states import RunState
 
-KINDS = [(str(kind), kind.label) for kind in TITLES]
+KINDS = [(str(kind), kind.label) for kind in ASKED]
 
 
 class WorkSerializer(serializers.Serializer):
     """Which work is meant."""
 
     kind = serializers.ChoiceField(choices=KINDS, default="install")
+    host = serializers.CharField(default="", allow_blank=True, help_text="The host to remove, for remove_host")
+    is_lost = serializers.BooleanField(
+        default=False, help_text="That host is dead and does not come back: nothing is asked of it"
+    )
 
 
 class StartWorkSerializer(WorkSerializer):
@@ -39,7 +44,8 @@ class PlannedSerializer(serializers.Serializer):
     )
     unknown = serializers.IntegerField(help_text="Steps that never ran here, which that figure leaves out")
     stages = serializers.SerializerMethodField(
-        help_text="Stages in order, their lanes side by side, operations of a lane in order"
+        help_text="Stages in order, their lanes side by side, operations of a lane in order; `expected` of an operation: new, leaves, "
+        "differs or as wanted (by the last check), empty where nothing is known"
     )
     findings = serializers.SerializerMethodField(
         help_text="What keeps it from being started, or should be known before"
@@ -47,7 +53,8 @@ class PlannedSerializer(serializers.Serializer):
 
     @extend_schema_field({"type": "array", "items": {"type": "object"}})
     def get_stages(self, planned: Any) -> list[dict[str, Any]]:
-        return list(planned.stages)
+        expected: Expected = self.context.get("expected") or Expected()
+        return expected.marked(planned.stages)
 
     @extend_schema_field(FindingSerializer(many=True))
     def get_findings(self, planned: Any) -> list[dict[str, Any]]:

@@ -67,9 +67,9 @@ class HostStep(Operation):
         work = detaching.Work(name, script, title or self.describe(), self.host, seconds)
         return detaching.follow(context, host, work)
 
-    def wanted(self, context: Context) -> Wanted:
-        """The cluster as it is to be; its passwords are masked from now on."""
-        wanted = Wanted.load(self.cluster)
+    def wanted(self, context: Context, including: str = "") -> Wanted:
+        """The cluster as it is to be, with `including`, which leaves; its passwords are masked from now on."""
+        wanted = Wanted.load(self.cluster, including)
         for value in wanted.hidden:
             context.hide(value)
         return wanted

@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{ONE}certificates/ca.crt", certificate_views.certificate_authority, name="certificate-authority"),
     path(f"{ONE}hosts/add/", describing_views.host_change, name="host-add"),
     path(HOST, describing_views.host_change, name="host-change"),
+    path(f"{HOST}leave/", work_views.host_leave, name="host-leave"),
     path(f"{HOST}remove/", describing_views.host_remove, name="host-remove"),
     path(f"{HOST}look/", views.key_look, name="host-key-look"),
     path(f"{HOST}trust/", views.key_trust, name="host-key-trust"),

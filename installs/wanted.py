@@ -39,13 +39,13 @@ class Wanted:
     admin_password: str = field(repr=False)  # of the cluster's first administrator
 
     @classmethod
-    def load(cls, cluster_id: int) -> Wanted:
-        """OperationError where the cluster is gone or a secret of it is missing."""
+    def load(cls, cluster_id: int, including: str = "") -> Wanted:
+        """The hosts at work, and `including`, which leaves. OperationError where the cluster or a secret of it is gone."""
         cluster = Cluster.objects.filter(pk=cluster_id).prefetch_related("nodes").first()
         if cluster is None:
             raise OperationError("This cluster is not there any more; nothing is done on its hosts.", cause="gone")
         passwords, admin_password = opened_secrets(cluster)
-        return cls(cluster.layout(), passwords, admin_password)
+        return cls(cluster.layout_at_work(including), passwords, admin_password)
 
     @property
     def hidden(self) -> list[str]:

@@ -17,9 +17,11 @@ from accounts.errors import Conflict
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from installs import installing
-from installs.installing import Kind, Planned
+from installs.asked import Kind
+from installs.expected import expected_of
+from installs.installing import Planned
 from installs.preflight.starting import begin_preflight
-from installs.views import rights, the_cluster
+from installs.views import rights, the_cluster, the_host
 from inventory.models import Cluster
 from runs.plans import Lane
 
@@ -29,7 +31,9 @@ LEADS = {
     Kind.INSTALL: "Each step looks first and leaves alone what is as wanted already. Nothing has been touched yet.",
     Kind.VERIFY: "Every step looks whether its part is as wanted, and changes nothing.",
     Kind.UNINSTALL: "Everything that the cluster put on its hosts is taken away, on all of them at once.",
+    Kind.REMOVE_HOST: "Its work goes to others first; then they let it go, and it is made clean. The cluster serves meanwhile.",
 }
+LOST_LEAD = "Nothing is asked of the lost host: the others forget it, and what it had is copied from those that remain."
 
 
 @require_POST
@@ -77,19 +81,55 @@ def work(request: TenantRequest, cluster_id: int, kind: str) -> HttpResponse:
     return redirect("run", started.run_id)
 
 
+@needs("cluster.view", POST="cluster.change")
+def host_leave(request: TenantRequest, cluster_id: int, host_id: int) -> HttpResponse:
+    """The plan of a host's removal, and its start; with `lost` as that of one that does not come back."""
+    cluster, host = the_cluster(request, cluster_id), the_host(request, cluster_id, host_id).name
+    is_lost = request.GET.get("lost") == "1"
+    try:
+        if request.method != "POST":
+            return show_plan(request, cluster, Kind.REMOVE_HOST, host=host, is_lost=is_lost)
+        digest, key = request.POST.get("digest", ""), request.POST.get("key", "")[:LONGEST_KEY]
+        started = installing.start_work(
+            by=actor_of(request),
+            cluster=cluster,
+            kind=Kind.REMOVE_HOST,
+            digest=digest,
+            key=key,
+            host=host,
+            is_lost=is_lost,
+        )
+    except (ValidationError, Conflict) as error:
+        if isinstance(error, ValidationError) and "host" in error.message_dict:
+            messages.error(request, words_of(error))
+            return redirect("host-change", cluster.pk, host_id)
+        return show_plan(request, cluster, Kind.REMOVE_HOST, refused=refusal(error), host=host, is_lost=is_lost)
+    return redirect("run", started.run_id)
+
+
 def show_plan(
-    request: TenantRequest, cluster: Cluster, kind: str, *, refused: str = "", wrong_name: str = ""
+    request: TenantRequest,
+    cluster: Cluster,
+    kind: str,
+    *,
+    refused: str = "",
+    wrong_name: str = "",
+    host: str = "",
+    is_lost: bool = False,
 ) -> HttpResponse:
     """The page; `refused` says why nothing was started, `wrong_name` that the name of the cluster was not typed."""
-    planned = installing.read_plan(cluster, kind)
+    planned = installing.read_plan(cluster, kind, host, is_lost)
+    expected = expected_of(cluster, planned)
     errors = sum(finding.is_error for finding in planned.findings)
     at_work = installing.active_run(cluster)
     shown = {
         "cluster": cluster,
         "planned": planned,
-        "stages": [(stage, steps_of(stage["lanes"])) for stage in planned.stages],
+        "stages": [(stage, steps_of(stage["lanes"])) for stage in expected.marked(planned.stages)],
+        "expected": expected,
+        "counted": expected.count(planned.stages),
         "hosts": len(cluster.nodes.all()),
-        "lead": LEADS[Kind(kind)],
+        "lead": LOST_LEAD if is_lost else LEADS[Kind(kind)],
         "errors": errors,
         "at_work": at_work,
         "may_start": not errors and not at_work and len(cluster.nodes.all()) > 0,

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit
-from accounts.actors import Actor
+from accounts.actors import SYSTEM, Actor
 from accounts.errors import Conflict
 from inventory import cluster_secrets
 from inventory.connectors.ssh.values import fingerprint_of
@@ -46,10 +46,7 @@ def change_host(*, by: Actor, node: ClusterNode, host: Host | None = None, acces
     """Give a host other parts, addresses or a way to sign in; the name of an installed one stays."""
     before = audit.snapshot(node)
     if host is not None:
-        if node.state != ClusterNode.State.PLANNED and host.name != node.name:
-            raise Conflict(
-                f"{node.name} is installed: its certificates and members have that name. Add a host instead."
-            )
+        _refuse_another_life(node, host)
         _fill(node, host)
     if access is not None:
         for field, value in _own_columns(by, node.cluster, node.name, access).items():
@@ -68,12 +65,35 @@ def remove_host(*, by: Actor, node: ClusterNode, is_forced: bool = False) -> Non
     cluster = node.cluster
     if node.state != ClusterNode.State.PLANNED and not is_forced:
         raise Conflict(
-            f"{node.name} is installed and has its share in {cluster.name}. Plan its removal, which moves its work first; "
-            "or forget it by force, if the machine is lost."
+            f"{node.name} is installed and has its share in {cluster.name}. Plan its removal, which moves its work first "
+            "and says what to do where the machine is lost."
         )
     audit.record(by=by, action="host.remove", row=node, tenant=cluster.tenant, before=audit.snapshot(node))
     node.delete()
     cluster_secrets.drop_unused(by=by, tenant=cluster.tenant, cluster_name=cluster.name)
+
+
+def begin_joining(cluster: Cluster) -> None:
+    """An install begins: who is described alone is being added from now on, and rendered for all others."""
+    for node in cluster.nodes.filter(state=ClusterNode.State.PLANNED):
+        node.move(ClusterNode.State.JOINING, only_from=ClusterNode.State.PLANNED)
+
+
+def begin_leaving(node: ClusterNode) -> None:
+    """A removal begins: nothing is rendered for it any more."""
+    node.move(
+        ClusterNode.State.LEAVING,
+        only_from=[ClusterNode.State.JOINING, ClusterNode.State.INSTALLED, ClusterNode.State.LEAVING],
+    )
+
+
+@transaction.atomic
+def forget_host(*, node: ClusterNode) -> None:
+    """For operations: the row of a host that has left, and what was stored for it alone."""
+    cluster = node.cluster
+    audit.record(by=SYSTEM, action="host.remove", row=node, tenant=cluster.tenant, before=audit.snapshot(node))
+    node.delete()
+    cluster_secrets.drop_unused(by=SYSTEM, tenant=cluster.tenant, cluster_name=cluster.name)
 
 
 def record_offered_key(*, node: ClusterNode, public_key: str) -> HostKey:
@@ -130,6 +150,25 @@ def read_public_key(text: str) -> tuple[str, str]:
         raise ValidationError(
             {"public_key": "This is no public key of a host. Paste its line from /etc/ssh/ssh_host_ed25519_key.pub."}
         ) from None
+
+
+def _refuse_another_life(node: ClusterNode, host: Host) -> None:
+    """Members know a host by name and address, and no step takes a part away from one that serves."""
+    if node.state == ClusterNode.State.PLANNED:
+        return
+    if host.name != node.name:
+        raise Conflict(f"{node.name} is installed: its certificates and members have that name. Add a host instead.")
+    if node.state == ClusterNode.State.JOINING:
+        return
+    present = node.host()
+    if as_usual(host.private_address) != present.private_address:
+        raise Conflict(
+            f"{node.name} is installed: the others know it by {present.private_address}. Remove it, then add it with the other address."
+        )
+    if host.parts != present.parts:
+        raise Conflict(
+            f"{node.name} is installed: its parts stay. Add a host with the parts that you want, then remove this one."
+        )
 
 
 def _own_columns(by: Actor, cluster: Cluster, name: str, access: Access) -> dict[str, object]:

@@ -75,9 +75,22 @@ class Cluster(StateRow):
 
     def layout(self) -> Layout:
         """What is wanted as plain values, hosts in their order; one query, none where `nodes` was prefetched."""
+        return self._layout_of([node for node in self.nodes.all() if node.state != ClusterNode.State.LEAVING])
+
+    def layout_at_work(self, including: str = "") -> Layout:
+        """What is rendered: members and those being added. Not who is described alone, nor who leaves, except `including`.
+
+        Before anything was begun: all that is wanted.
+        """
+        nodes = list(self.nodes.all())
+        at_work = [node for node in nodes if node.is_at_work]
+        chosen = at_work or [node for node in nodes if node.state != ClusterNode.State.LEAVING]
+        return self._layout_of([node for node in nodes if node in chosen or node.name == including])
+
+    def _layout_of(self, nodes: list[ClusterNode]) -> Layout:
         return Layout(
             name=self.name,
-            hosts=tuple(node.host() for node in self.nodes.all()),
+            hosts=tuple(node.host() for node in nodes),
             balancing=Balancing(self.balancing),
             entrance=self.entrance,
             release=self.release,
@@ -92,9 +105,10 @@ class ClusterNode(StateRow):
     """One host of a cluster: its parts, its addresses, and how it is reached by SSH."""
 
     class State(models.TextChoices):
-        PLANNED = "planned", "Not installed"
-        INSTALLED = "installed", "Installed"
-        LEAVING = "leaving", "Being removed"
+        PLANNED = "planned", "Not installed"  # described, nothing is on it
+        JOINING = "joining", "Being added"  # an install of it was begun and has not come to its end
+        INSTALLED = "installed", "Installed"  # a member
+        LEAVING = "leaving", "Being removed"  # a removal was begun: nothing is rendered for it any more
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="nodes")
     position = models.PositiveIntegerField()  # the first of each part begins
@@ -132,6 +146,11 @@ class ClusterNode(StateRow):
     def reach_address(self) -> str:
         """Where SSH goes."""
         return self.ssh_address or self.public_address or self.private_address
+
+    @property
+    def is_at_work(self) -> bool:
+        """A member, or about to be one."""
+        return self.state in (self.State.JOINING, self.State.INSTALLED)
 
     def host(self) -> Host:
         """The same as plain values."""

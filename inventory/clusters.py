@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -107,7 +107,7 @@ def delete_cluster(*, by: Actor, cluster: Cluster, is_forced: bool = False) -> N
     cluster_secrets.drop_unused(by=by, tenant=tenant, cluster_name=name)
 
 
-def move_cluster(cluster: Cluster, to: str, *, only_from: list[str], why: str = "") -> bool:
+def move_cluster(cluster: Cluster, to: str, *, only_from: Collection[str], why: str = "") -> bool:
     """For operations: the state as it is found or reached."""
     return cluster.move(to, only_from=only_from, why=why[:512], state_since=timezone.now())
 

@@ -19,6 +19,7 @@ from kombu.exceptions import KombuError
 from runs import parents, workers
 from runs.alarm import alarm
 from runs.desk import Item
+from runs.housekeeping import do_chores
 from runs.models import Step, Worker
 from runs.operations import REGISTRY
 from runs.states import StepState
@@ -85,6 +86,7 @@ def keep_house() -> None:
         logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)
     parents.advance_all()
     Worker.objects.filter(heartbeat_at__lt=timezone.now() - timedelta(seconds=FORGET_SECONDS)).delete()
+    do_chores()
 
 
 class Caretaker(threading.Thread):

@@ -90,8 +90,8 @@ class Configure(HostStep):
     def look(self, context: Context, host: Host) -> bool | Later:
         wanted = self.wanted(context)
         files = self.files(context, wanted, host)
-        marker = host.run(Command.shell('cat "$1" 2>/dev/null || :', self._marker)).text
-        return marker == digest_of(files) and not differing(host, files) and are_active(host, self.units)
+        is_told = self._read(host, self._marker) == digest_of(files)
+        return is_told and not differing(host, files) and are_active(host, self.units)
 
     def act(self, context: Context, host: Host) -> Later | None:
         wanted = self.wanted(context)
@@ -106,13 +106,71 @@ class Configure(HostStep):
                 for unit in self.units:
                     refuse_failed(host, unit)
             raise
-        host.make_folder(MARKERS, mode=0o700)
-        host.put(self._marker, digest_of(files).encode(), mode=0o600)
+        self.mark(host, self._marker, digest_of(files))
         return None
+
+    def mark(self, host: Host, path: str, digest: str) -> None:
+        """Note on the host with what the service was told."""
+        host.make_folder(MARKERS, mode=0o700)
+        host.put(path, digest.encode(), mode=0o600)
+
+    def _read(self, host: Host, path: str) -> str:
+        return host.run(Command.shell('cat "$1" 2>/dev/null || :', path)).text
 
     @property
     def _marker(self) -> str:
         return f"{MARKERS}/{self.service.lower().replace(' ', '-')}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rolled(Configure):
+    """A service that votes: begun without being waited for, and at work restarted only for what it reads at its start alone.
+
+    A second marker says with which of that it was last started. Plans of a serving cluster take its hosts one at a time.
+    """
+
+    unit: ClassVar[str]
+
+    def counting(self, files: Sequence[RenderedFile]) -> list[RenderedFile]:
+        """What a service at work would have to be restarted for: without what counts at its first start alone."""
+        raise NotImplementedError
+
+    def begin(self, wanted: Wanted, host: Host) -> None:
+        """Have it started; it may take long to be ready."""
+        raise NotImplementedError
+
+    def danger(self, wanted: Wanted, host: Host) -> str:
+        """Why it must not be restarted now, in words that begin with "Waiting"; "" where it may."""
+        raise NotImplementedError
+
+    def look(self, context: Context, host: Host) -> bool | Later:
+        states = Command.shell('systemctl is-enabled --quiet "$1" && ! systemctl is-failed --quiet "$1"', self.unit)
+        return host.test(states) and super().look(context, host)
+
+    def act(self, context: Context, host: Host) -> Later | None:
+        wanted = self.wanted(context)
+        files = self.files(context, wanted, host)
+        for path in put_all(host, files):
+            context.say(f"Put {path}.", kind="detail")
+        host.run(Command("systemctl", "daemon-reload"))
+        host.run(Command("systemctl", "enable", self.unit))
+        started_with = digest_of(self.counting(files))
+        is_active = host.test(Command("systemctl", "is-active", "--quiet", self.unit))
+        if not is_active:
+            self.begin(wanted, host)
+        elif self._read(host, self.started_marker) != started_with:
+            if danger := self.danger(wanted, host):
+                return Later(3.0, danger, deadline=300.0)
+            context.say(f"Settings of {self.service} changed that count at its start: it is restarted on {self.host}.")
+            host.run(Command("systemctl", "restart", self.unit), timeout=150)
+        self.mark(host, self.started_marker, started_with)
+        self.mark(host, self._marker, digest_of(files))
+        return None
+
+    @property
+    def started_marker(self) -> str:
+        """Where it is noted."""
+        return f"{self._marker}-started"
 
 
 @dataclasses.dataclass(frozen=True)

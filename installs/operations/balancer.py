@@ -29,6 +29,25 @@ for line in text.decode().splitlines()[1:]:
         print(cells[0], cells[1], cells[17])
 """
 
+# Argument: commands, a line each. Prints what HAProxy says to each: nothing where it obeys.
+_TELL = """
+import socket, sys
+for line in sys.argv[1].splitlines():
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect("/run/haproxy/admin.sock")
+    connection.sendall(line.encode() + b"\\n")
+    while part := connection.recv(65536):
+        print(part.decode().strip())
+"""
+PAGES = "managers", "internal"  # the sections through which a manager is reached
+
+
+def set_manager(host: Host, manager: str, state: str) -> None:
+    """Have the HAProxy of this host treat a manager as `state`: drain, maint or ready. What it does not know it leaves alone."""
+    lines = "\n".join(f"set server {section}/{manager} state {state}" for section in PAGES)
+    host.run(Command("python3", "-c", _TELL, lines), codes=None, timeout=20)
+
 
 @operation("haproxy.configure")
 @dataclasses.dataclass(frozen=True)

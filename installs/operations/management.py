@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from installs.bundle.manifest import PRODUCT
 from installs.bundle.pushing import PLACE
 from installs.operations.applying import Configure, Gate, last_words
+from installs.operations.balancer import set_manager
 from installs.operations.hosts import bundle_for
+from installs.reaching import session
 from installs.rendering import management
 from installs.rendering.pki_paths import MANAGER
 from installs.rendering.values import RELEASES, RenderedFile
 from installs.steps import HostStep
 from installs.wanted import Wanted
-from inventory.connectors.ssh import Command, Hidden, Host
+from inventory.connectors.ssh import Command, Hidden, Host, HostError
+from inventory.layout import Part
 from runs.operations import Context, Later, operation
 
 PRODUCTS = "/opt/deployon"
@@ -39,6 +45,7 @@ fi
 ln -sfn "$folder" {home}.new
 mv -fT {home}.new {home}
 """
+DRAIN_SECONDS, ANSWER_SECONDS = 2.0, 60.0
 UNITS = ("deployon-web", "deployon-worker@1", "deployon-worker@2", "nginx")
 _MANAGE = f"""
 set -a; . {management.ENVIRONMENT}; set +a
@@ -108,8 +115,13 @@ class ConfigureManager(Configure):
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *UNITS))
         host.run(Command("systemctl", "reset-failed", *UNITS), codes=None)
-        # One at a time is restarted where the cluster is at work already: the others serve meanwhile.
-        host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+        if not host.test(Command("systemctl", "is-active", "--quiet", "deployon-web")):
+            host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+            return
+        # Plans of a serving cluster take one manager at a time, and the balancers send its users to the others meanwhile.
+        with drained(self.cluster, wanted, self.host):
+            host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+            await_answer(wanted, host, self.host)
 
 
 @operation("manager.administrator")
@@ -145,14 +157,51 @@ class ManagerIsHealthy(Gate):
         return f"Wait until the management service answers on {self.host}"
 
     def fault(self, context: Context, host: Host) -> str:
-        layout = self.wanted(context).layout
-        address = layout.host(self.host).private_address
-        for port, path, expected in ((443, "/readyz", "200"), (53333, "/api/v3.1/status", "401")):
-            answer = host.run(
-                Command("python3", "-c", _ASK, f"{address}:{port}", path, MANAGER.ca), codes=None, timeout=20
-            ).text
-            if answer != expected:
-                said = last_words(host, "deployon-web", 1)[-200:] if answer == "502" else ""
-                tail = f" Its last words: {said}" if said else ""
-                return f"Waiting for the management service on {self.host}: port {port} answers {answer[:120] or 'nothing'}.{tail}"
-        return ""
+        return fault_of(self.wanted(context), host, self.host)
+
+
+def fault_of(wanted: Wanted, host: Host, name: str) -> str:
+    """What its ports answer that they should not, in words; "" where all is well."""
+    address = wanted.layout.host(name).private_address
+    for port, path, expected in ((443, "/readyz", "200"), (53333, "/api/v3.1/status", "401")):
+        command = Command("python3", "-c", _ASK, f"{address}:{port}", path, MANAGER.ca)
+        answer = host.run(command, codes=None, timeout=20).text
+        if answer != expected:
+            said = last_words(host, "deployon-web", 1)[-200:] if answer == "502" else ""
+            tail = f" Its last words: {said}" if said else ""
+            return (
+                f"Waiting for the management service on {name}: port {port} answers {answer[:120] or 'nothing'}.{tail}"
+            )
+    return ""
+
+
+def await_answer(wanted: Wanted, host: Host, name: str) -> None:
+    """Until it answers again; one that does not within a minute is the next step's to tell."""
+    until = time.monotonic() + ANSWER_SECONDS
+    while fault_of(wanted, host, name) and time.monotonic() < until:
+        time.sleep(1.0)
+
+
+@contextmanager
+def drained(cluster: int, wanted: Wanted, name: str) -> Iterator[None]:
+    """Have no balancer of ours send users to this manager meanwhile. One that cannot be reached serves nobody now either."""
+    balancers = [each.name for each in wanted.layout.having(Part.BALANCER)]
+    if len(wanted.layout.having(Part.MANAGER)) < 2:
+        balancers = []  # nobody else could take its users
+    for state, seconds in (("drain", DRAIN_SECONDS), ("maint", 0.0)):
+        told = [each for each in balancers if _told(cluster, each, name, state)]
+        time.sleep(seconds if told else 0.0)
+    try:
+        yield
+    finally:
+        for each in balancers:
+            _told(cluster, each, name, "ready")
+
+
+def _told(cluster: int, balancer: str, name: str, state: str) -> bool:
+    try:
+        with session(cluster, balancer) as there:
+            set_manager(there, name, state)
+    except HostError:
+        return False
+    return True

@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from installs.operations.applying import Configure, Gate
+from installs.operations.applying import Gate, Rolled
 from installs.rendering import rabbitmq
 from installs.rendering.values import RenderedFile
 from installs.steps import HostStep
@@ -26,27 +27,32 @@ OURS = "/var/lib/rabbitmq/.deployon"  # there since its data were begun under ou
 
 @operation("rabbitmq.configure")
 @dataclasses.dataclass(frozen=True)
-class ConfigureRabbitMQ(Configure):
+class ConfigureRabbitMQ(Rolled):
     """Have RabbitMQ at work on one host. It is not waited for: it looks for the others first."""
 
     service: ClassVar[str] = "rabbitmq"
+    unit: ClassVar[str] = UNIT
 
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
         return rabbitmq.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, host.facts().memory)
 
-    def look(self, context: Context, host: Host) -> bool | Later:
-        states = Command.shell('systemctl is-enabled --quiet "$1" && ! systemctl is-failed --quiet "$1"', UNIT)
-        return host.test(states) and super().look(context, host)
+    def counting(self, files: Sequence[RenderedFile]) -> list[RenderedFile]:
+        return rabbitmq.counting(files)
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
-        """A node at work goes on: which nodes there are counts at its first start only, the rest at its next one."""
-        host.run(Command("systemctl", "daemon-reload"))
-        host.run(Command("systemctl", "enable", UNIT))
-        if not host.test(Command("systemctl", "is-active", "--quiet", UNIT)):
-            # What the package began alone would keep the node from joining; what was begun under our files stays.
-            host.run(Command.shell('[ -e "$1" ] || rm -rf /var/lib/rabbitmq/mnesia; touch "$1"', OURS))
-            host.run(Command("systemctl", "reset-failed", UNIT), codes=None)
-            host.run(Command("systemctl", "restart", "--no-block", UNIT))
+    def begin(self, wanted: Wanted, host: Host) -> None:
+        # What the package began alone would keep the node from joining; what was begun under our files stays.
+        host.run(Command.shell('[ -e "$1" ] || rm -rf /var/lib/rabbitmq/mnesia; touch "$1"', OURS))
+        host.run(Command("systemctl", "reset-failed", UNIT), codes=None)
+        host.run(Command("systemctl", "restart", "--no-block", UNIT))
+
+    def danger(self, wanted: Wanted, host: Host) -> str:
+        """No queue may lose its majority by it."""
+        if len(wanted.layout.having(Part.QUEUE)) < 3:
+            return ""
+        command = Command("rabbitmq-queues", "--quiet", "--timeout", "30", "check_if_node_is_quorum_critical")
+        if host.test(command, timeout=60):
+            return ""
+        return f"Waiting with the restart of RabbitMQ on {self.host}: a queue would lose its majority."
 
 
 @operation("rabbitmq.healthy")

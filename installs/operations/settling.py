@@ -6,6 +6,7 @@ import dataclasses
 
 from django.db import transaction
 
+from inventory.clusters import move_cluster
 from inventory.models import Cluster, ClusterNode
 from runs.operations import Context, Later, Operation, OperationError, operation
 
@@ -23,15 +24,22 @@ class SettleCluster(Operation):
 
     def check(self, context: Context) -> bool | Later:
         cluster, state, of_host = self._wanted()
-        return cluster.state == state and not cluster.nodes.exclude(state=of_host).exists()
+        return cluster.state == state and not self._unsettled(cluster, of_host)
 
     def apply(self, context: Context) -> Later | None:
         cluster, state, of_host = self._wanted()
         with transaction.atomic():
-            for node in cluster.nodes.all():
+            for node in self._unsettled(cluster, of_host):
                 node.move(of_host, only_from=list(ClusterNode.State.values))
-            cluster.move(state, only_from=list(Cluster.State.values), why="")
+            move_cluster(cluster, state, only_from=list(Cluster.State.values))
         return None
+
+    def _unsettled(self, cluster: Cluster, of_host: str) -> list[ClusterNode]:
+        """Hosts of this work that have another state: who was described meanwhile, or leaves, is not of an install."""
+        nodes = list(cluster.nodes.all())
+        if self.is_installed:
+            nodes = [node for node in nodes if node.is_at_work] or nodes
+        return [node for node in nodes if node.state != of_host]
 
     def _wanted(self) -> tuple[Cluster, str, str]:
         """(the cluster, its state, that of its hosts)"""

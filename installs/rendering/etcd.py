@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from installs.rendering.pki_paths import ETCD
 from installs.rendering.values import RELEASES, Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
@@ -20,7 +23,17 @@ def endpoints(layout: Layout) -> list[str]:
     return [f"{host.private_address}:{CLIENT_PORT}" for host in layout.having(Part.ETCD)]
 
 
-def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
+def counting(files: Sequence[RenderedFile]) -> list[RenderedFile]:
+    """What a member at work reads at each start: who belongs to the cluster is in its data from the first one on."""
+    found = []
+    for each in files:
+        lines = [line for line in each.content.splitlines() if not line.startswith("ETCD_INITIAL_CLUSTER")]
+        found.append(replace(each, content="\n".join(lines)))
+    return found
+
+
+def files(layout: Layout, host: Host, passwords: Passwords, present: Sequence[str] | None = None) -> list[RenderedFile]:
+    """`present`: the members (`name=peer URL`) of the running cluster that this host joins; without, it begins one with the others."""
     own = host.private_address
     settings = {
         "ETCD_NAME": host.name,
@@ -29,8 +42,8 @@ def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile
         "ETCD_LISTEN_CLIENT_URLS": f"https://{own}:{CLIENT_PORT},https://127.0.0.1:{CLIENT_PORT}",
         "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{own}:{PEER_PORT}",
         "ETCD_ADVERTISE_CLIENT_URLS": f"https://{own}:{CLIENT_PORT}",
-        "ETCD_INITIAL_CLUSTER": ",".join(members(layout)),
-        "ETCD_INITIAL_CLUSTER_STATE": "new",
+        "ETCD_INITIAL_CLUSTER": ",".join(members(layout) if present is None else present),
+        "ETCD_INITIAL_CLUSTER_STATE": "new" if present is None else "existing",
         "ETCD_INITIAL_CLUSTER_TOKEN": passwords.etcd_token,
         "ETCD_CERT_FILE": ETCD.certificate,
         "ETCD_KEY_FILE": ETCD.key,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from installs.rendering.pki_paths import QUEUE
 from installs.rendering.values import Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
@@ -15,6 +18,15 @@ COOKIE = "/var/lib/rabbitmq/.erlang.cookie"
 def node_name(host: Host) -> str:
     """As RabbitMQ calls it."""
     return f"rabbit@{host.name}"
+
+
+def counting(files: Sequence[RenderedFile]) -> list[RenderedFile]:
+    """What a node at work reads at each start: with whom it forms a cluster counts at its first one alone."""
+    found = []
+    for each in files:
+        lines = [line for line in each.content.splitlines() if not line.startswith("cluster_formation.")]
+        found.append(replace(each, content="\n".join(lines)))
+    return found
 
 
 def files(layout: Layout, host: Host, passwords: Passwords, memory_mb: int) -> list[RenderedFile]:

@@ -21,7 +21,7 @@ LOOKS = {
     "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
     "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
     "installing": "run", "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",
-    "cancelling": "run", "parsing": "run",
+    "cancelling": "run", "parsing": "run", "joining": "run", "leaving": "run",
     "maintenance": "hold", "paused": "hold", "held": "hold",
     "pending": "wait", "planned": "wait", "not_tried": "wait", "absent": "wait", "queued": "wait", "create": "wait", "remove": "wait",
     "unknown": "idle", "inactive": "idle",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from installs import plans
+from installs.removal_plan import removal_stages
 from inventory.layout import Part
 from tests.installs import layouts
 
@@ -51,8 +52,65 @@ def test_managers_that_serve_already_are_taken_one_after_another():
     (lane,) = next(stage["lanes"] for stage in rolling if stage["title"] == "Management service")
     hosts = [one["args"]["host"] for one in lane["operations"] if one["key"] == "manager.configure"]
     assert hosts == ["mg1", "mg2", "mg3"]
-    kept = [stage for stage in first if stage["title"] != "Management service"]
-    assert kept == [stage for stage in rolling if stage["title"] != "Management service"]
+    alike = ("Hosts", "Entrance and monitoring", "Rows")
+    assert [stage for stage in first if stage["title"] in alike] == [
+        stage for stage in rolling if stage["title"] in alike
+    ]
+
+
+def test_what_votes_in_a_serving_cluster_is_taken_one_after_another_each_well_before_the_next():
+    stages = {stage["title"]: stage for stage in plans.install_stages(1, layouts.compact(), is_rolling=True)}
+    etcd, queue = stages["Data services"]["lanes"]
+    assert keys(etcd) == ["etcd.configure n1", "etcd.member n1", "etcd.configure n2", "etcd.member n2", "etcd.configure n3", "etcd.member n3"]  # fmt: skip
+    assert keys(queue)[:4] == ["rabbitmq.configure n1", "rabbitmq.member n1", "rabbitmq.configure n2", "rabbitmq.member n2"]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_the_plan_that_adds_a_host_of_a_part_is_as_written_down(part):
+    layout = layouts.ten()
+    new = layouts.bare("new1", 40, parts=frozenset({part}))
+    whole = replace(layout, hosts=(*layout.hosts, new))
+    compared(f"add-{part}", as_text(plans.install_stages(1, whole, is_rolling=True, joining=["new1"])))
+
+
+@pytest.mark.parametrize("which", ["db1", "mq1", "mg1", "lb1"])
+def test_the_plan_that_removes_a_host_is_as_written_down(which):
+    layout = layouts.ten(balancers=layouts.several("lb", 2, 20))
+    rest = replace(layout, hosts=tuple(host for host in layout.hosts if host.name != which))
+    compared(f"remove-{which}", as_text(removal_stages(1, rest, layout.host(which))))
+
+
+def test_the_plan_that_removes_a_lost_host_asks_nothing_of_it():
+    layout = layouts.compact(balancers=layouts.several("lb", 1, 20))
+    rest = replace(layout, hosts=layout.hosts[1:])
+    stages = removal_stages(1, rest, layout.hosts[0], is_lost=True)
+    compared("remove-lost", as_text(stages))
+    done_at = {
+        one["args"].get("host")
+        for stage in stages
+        for lane in stage["lanes"]
+        for one in lane["operations"]
+        if not one["key"].startswith("cluster.")
+    }
+    assert "n1" not in done_at and {"n2", "n3"} <= done_at
+
+
+def test_users_and_leadership_are_elsewhere_before_anything_of_a_leaving_host_ends():
+    layout = layouts.compact(balancers=layouts.several("lb", 1, 20))
+    rest = replace(layout, hosts=layout.hosts[1:])
+    order = [key for stage in removal_stages(1, rest, layout.hosts[0]) for lane in stage["lanes"] for key in keys(lane)]
+    place = {key: number for number, key in enumerate(order)}
+    assert place["patroni.handover n1"] < place["haproxy.configure lb1"] < place["patroni.leave n1"]
+    assert (
+        place["rabbitmq.grow n3"] < place["rabbitmq.leave n2"]
+        and place["haproxy.configure lb1"] < place["host.stop n1"]
+    )
+    assert place["patroni.leave n1"] < place["patroni.configure n2"] < place["etcd.leave n2"] < place["host.purge n1"]
+    assert order[-2:] == ["cluster.forget_host n1", "cluster.settle"]
+
+
+def keys(lane) -> list[str]:
+    return [f"{one['key']} {one['args'].get('host', '')}".strip() for one in lane["operations"]]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
