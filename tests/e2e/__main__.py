@@ -23,7 +23,7 @@ import requests
 
 from portal.demo.places import INPUTS, SERVICE
 from portal.demo.scenario import EXAMPLES, packed
-from tests.e2e import drills
+from tests.e2e import drills, members
 from tests.e2e.report import Phase, Report
 from tests.e2e.stand import CLUSTER, FOLDER, Stand, about
 from tests.e2e.topologies import TOPOLOGIES
@@ -71,6 +71,7 @@ class Journey:
             Phase("a service is deployed on the cluster", self.deploy),
             *drills.phases(stand),
             Phase("verify after the drills", lambda: stand.settle(240)),
+            *members.phases(stand),
         ]
 
     def removing(self) -> list[Phase]:

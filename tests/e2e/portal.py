@@ -91,15 +91,16 @@ class Portal:
             raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text[:1000]}")
         return reply.json() if reply.content else None
 
-    def begin(self, cluster: str, kind: str) -> dict[str, Any]:
-        """Plan it and start it by the digest."""
-        plan = self.call("POST", f"clusters/{cluster}/plan/", json={"kind": kind})
-        started = self.call("POST", f"clusters/{cluster}/runs/", json={"kind": kind, "digest": plan["digest"]})
+    def begin(self, cluster: str, kind: str, **more: Any) -> dict[str, Any]:
+        """Plan it and start it by the digest; `more` of it are the fields of the API."""
+        plan = self.call("POST", f"clusters/{cluster}/plan/", json={"kind": kind, **more})
+        body = {"kind": kind, "digest": plan["digest"], **more}
+        started = self.call("POST", f"clusters/{cluster}/runs/", json=body)
         return {"steps": plan["steps"], "estimate": plan["seconds"], "run": started["run"]}
 
-    def work(self, cluster: str, kind: str, seconds: float) -> dict[str, Any]:
+    def work(self, cluster: str, kind: str, seconds: float, **more: Any) -> dict[str, Any]:
         """Begin it and wait for its end; RuntimeError where it did not succeed."""
-        begun = self.begin(cluster, kind)
+        begun = self.begin(cluster, kind, **more)
         self.wait(begun["run"], seconds)
         return begun
 
