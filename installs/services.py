@@ -48,7 +48,7 @@ def redescribe_cluster(*, by: Actor, cluster: Cluster, description: Description,
     present = {node.name: node for node in cluster.nodes.all()}
     wanted = {host.name for host in description.layout.hosts}
     for name, node in present.items():
-        if name not in wanted:
+        if name not in wanted and node.state != ClusterNode.State.LEAVING:  # who leaves goes by its own run
             cluster_hosts.remove_host(by=by, node=node)
     for position, host in enumerate(description.layout.hosts):
         access = description.access_by_host.get(host.name)

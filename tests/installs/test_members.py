@@ -12,7 +12,7 @@ from accounts.models import AuditEntry, Secret
 from installs import steps
 from installs.certificates import ensure_certificates
 from installs.models import Certificate
-from installs.operations import database_members, etcd_members, queue_members
+from installs.operations import database, database_members, etcd_members, queue_members
 from installs.operations.etcd import healthy_of
 from installs.operations.etcd_members import JoinEtcd, LeaveEtcd
 from installs.operations.leaving import ForgetHost
@@ -196,6 +196,12 @@ def test_only_settings_that_differ_are_told():
     wanted = {"ttl": 30, "loop_wait": 5, "synchronous_mode": True, "synchronous_mode_strict": True}
     assert database_members.differing_settings(SHOWN, wanted) == {"ttl": 30, "synchronous_mode_strict": True}
     assert database_members.differing_settings("", {"ttl": 20}) == {"ttl": 20}
+
+
+def test_that_its_ports_are_in_use_is_not_held_against_a_member_at_work():
+    told = "postgresql.listen 10.81.0.11,127.0.0.1:5432 didn't pass validation: Port 5432 is already in use.\n"
+    assert database.faults_besides_ports(told) == []
+    assert database.faults_besides_ports(f"{told}ttl is not an integer\n") == ["ttl is not an integer"]
 
 
 # --- RabbitMQ ---
