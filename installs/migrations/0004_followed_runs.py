@@ -12,7 +12,7 @@ def past_is_past(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('installs', '0002_cluster_runs'),
+        ('installs', '0003_drills'),
     ]
 
     operations = [
