@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from installs.asked import Asked
-from installs.findings import Finding, Severity, errors_of, warning
+from installs.findings import Finding, Severity, warning
 from installs.topology import findings as topology_findings
 from inventory.models import Cluster
 
@@ -14,8 +14,8 @@ FACTS_OF_A_LOSS = frozenset({"even-etcd", "even-queue"})
 
 
 def removal_findings(cluster: Cluster, asked: Asked) -> list[Finding]:
-    """Errors that the layout has without the host and has not with it; of a lost one, what its loss has brought about is a warning."""
-    before = {(finding.rule, finding.host) for finding in errors_of(topology_findings(cluster.layout_at_work()))}
+    """What is wrong with the layout without the host and is not with it; of a lost one, what its loss has brought about is a warning."""
+    before = {(finding.rule, finding.host) for finding in topology_findings(cluster.layout_at_work())}
     rest = asked.rest(cluster)
     found = []
     for finding in topology_findings(rest):
