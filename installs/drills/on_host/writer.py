@@ -158,7 +158,7 @@ def read_back(told: dict[str, Any], count: Count) -> list[int] | None:
     with contextlib.suppress(OSError, http.client.HTTPException):
         entrance.ask("DELETE", f"/tokens/{told['token_id']}")
     entrance.close()
-    return [number for number in count.acknowledged if number not in there]
+    return sorted(set(count.acknowledged) - there)
 
 
 def take_away(told: dict[str, Any], numbers: list[int]) -> None:
@@ -241,7 +241,7 @@ class Broker:
                     found.add(int(message.body))
                 self.open().queue_delete(self.queue)
                 self.connection.close()
-                return [number for number in count.acknowledged if number not in found]
+                return sorted(set(count.acknowledged) - found)
             except (OSError, amqp.exceptions.AMQPError):
                 self.drop()
                 if time.monotonic() > until:
