@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from orchestration import environments, parsing, states
+from orchestration import dequeuing, environments, parsing, states
 from orchestration.models import Execution
 from orchestration.runner_types import RunnerError
 from orchestration.supervisor import Full, supervisor
@@ -132,6 +132,9 @@ class RunWorkflow(OfExecution):
             return None
         if row.state in states.CANCELLING:
             states.report(row, Execution.State.CANCELLED)
+            return None
+        if problem := dequeuing.problem_of(row):
+            states.report(row, Execution.State.FAILED, problem)
             return None
         is_caught = row.state == Execution.State.STARTED
         if is_caught and not self.may_go_on(row, context):
