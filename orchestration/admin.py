@@ -13,6 +13,7 @@ from orchestration.models import (
     Blueprint,
     BlueprintNode,
     DeploymentGroup,
+    DeploymentUpdate,
     Execution,
     ExecutionEvent,
     ExecutionGroup,
@@ -97,6 +98,16 @@ class ExecutionGroupAdmin(ReadOnlyAdmin):
     list_filter = ["tenant"]
     list_select_related = ["deployment_group", "tenant", "created_by"]
     search_fields = ["workflow", "deployment_group__wire_id"]
+
+
+@admin.register(DeploymentUpdate)
+class DeploymentUpdateAdmin(ReadOnlyAdmin):
+    """Updates; they are asked for through v3.1."""
+
+    list_display = ["wire_id", "local", "state", "old_blueprint", "new_blueprint", "created_by", "created_at"]
+    list_filter = ["state"]
+    list_select_related = ["local__deployment", "old_blueprint", "new_blueprint", "created_by"]
+    search_fields = ["wire_id"]
 
 
 @admin.register(ExecutionSchedule)

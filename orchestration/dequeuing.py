@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestration.models import Execution, LocalDeployment, NodeInstance
+from orchestration.update_ends import UPDATE
 from orchestration.workflows import is_available
 
 PREFIX = "Error dequeueing execution: "
@@ -14,6 +15,8 @@ def problem_of(row: Execution) -> str:
         return ""
     if row.local.inputs is None:
         return f"{PREFIX}create_deployment_environment failed: see the first execution of the deployment"
+    if row.workflow == UPDATE:  # needs no declaration, nor any state of the instances
+        return ""
     found = LocalDeployment.objects.filter(pk=row.local.pk).values_list("plan__workflows", "plan__node_types").first()
     workflows, types = found or ({}, [])
     declared = (workflows or {}).get(row.workflow)

@@ -12,6 +12,7 @@ from accounts.models import Tenant, Visibility
 from inventory.models import Archive, Deployment
 from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.schedule_models import ExecutionSchedule
+from orchestration.update_models import DeploymentUpdate
 from runs.models import Run
 from runs.states import StateRow
 
@@ -19,6 +20,7 @@ __all__ = [
     "Blueprint",
     "BlueprintNode",
     "DeploymentGroup",
+    "DeploymentUpdate",
     "Execution",
     "ExecutionEvent",
     "ExecutionGroup",

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from inventory.deployments import refresh_states
 from inventory.models import Deployment
-from orchestration import group_ends
+from orchestration import group_ends, update_ends
 from orchestration.models import Execution, ExecutionEvent, LocalDeployment, NodeInstance, StoredOperation
 from orchestration.workflows import ACTIVE as STARTED_INSTANCE
 
@@ -50,6 +50,7 @@ def report(execution: Execution, status: str, error: str | None = None) -> Execu
             )
         note(execution)
         group_ends.follow([execution])
+        update_ends.follow(execution)
     return execution
 
 

@@ -20,6 +20,7 @@ from orchestration.wire import (
     secrets,
     sites,
     trail,
+    updates,
     vocabulary,
     workflows,
 )
@@ -94,6 +95,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("filters/<str:kind>/<str:name>", vocabulary.FilterDetail),
     wire("deployment-groups", deployment_groups.GroupList),
     wire("deployment-groups/<str:wire_id>", deployment_groups.GroupDetail),
+    wire("deployment-updates", updates.UpdateList),
+    wire("deployment-updates/<str:wire_id>", updates.UpdateDetail),
+    wire("deployment-updates/<str:wire_id>/update/initiate", updates.UpdateInitiate),
     wire("execution-groups", execution_groups.ExecutionGroupList),
     wire("execution-groups/<str:wire_id>", execution_groups.ExecutionGroupDetail),
     wire("execution-schedules", schedules.ScheduleList),

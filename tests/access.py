@@ -42,6 +42,7 @@ NOUNS = {
     "node-instances": "orchestration.NodeInstance",
     "deployment-groups": "orchestration.DeploymentGroup",
     "execution-groups": "orchestration.ExecutionGroup",
+    "deployment-updates": "orchestration.DeploymentUpdate",
     "execution-schedules": "orchestration.ExecutionSchedule",
     "tasks_graphs": "orchestration.TaskGraph",
     "operations": "orchestration.StoredOperation",

@@ -10,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Deployment
-from orchestration import execution_groups
+from orchestration import execution_groups, updates
 from orchestration.errors import bad_parameters, not_found
 from orchestration.group_models import DEFAULT_CONCURRENCY, DeploymentGroup, ExecutionGroup
 from orchestration.models import Execution
 from orchestration.wire.execution_shape import read_id
 from orchestration.wire.listing import find, listed
 from orchestration.wire.shapes import Field, Shape, column, owned, read_int, time
+from orchestration.wire.updates import read_flag, read_wanted
 from orchestration.wire.views import WireView
 
 MOST_AT_ONCE = 1000
@@ -107,6 +108,8 @@ class ExecutionGroupList(ExecutionGroupView):
         unknown = sorted(set(parameters) - {row.wire_id for row in members})
         if unknown:
             raise bad_parameters(f"parameters name deployments that are not in the group: {', '.join(unknown[:3])}")
+        if workflow == updates.GROUP_WORKFLOW:
+            return self.update(group, list(members))
         row = execution_groups.start(
             by=self.actor,
             group=group,
@@ -117,6 +120,19 @@ class ExecutionGroupList(ExecutionGroupView):
             concurrency=self.read_concurrency(DEFAULT_CONCURRENCY),
             force=self.boolean("force"),
             allow_custom=self.boolean("allow_custom_parameters"),
+        )
+        return self.shown(row.pk)
+
+    def update(self, group: DeploymentGroup, members: list[Deployment]) -> Response:
+        """`csys_update_deployment`: the default parameters say what the update is."""
+        given = self.optional("default_parameters", dict, {})
+        row = updates.update_group(
+            by=self.actor,
+            group=group,
+            members=members,
+            wanted=read_wanted(self, {name: value for name, value in given.items() if name != "preview"}),
+            concurrency=self.read_concurrency(DEFAULT_CONCURRENCY),
+            force=read_flag(given.get("force"), "force") or self.boolean("force"),
         )
         return self.shown(row.pk)
 
