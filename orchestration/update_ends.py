@@ -37,3 +37,8 @@ def finish(update: DeploymentUpdate) -> None:
             row.save(update_fields=["relationships"])
     removed = set(update.execution.parameters.get("removed") or []) if update.execution is not None else set()
     local.instances.filter(wire_id__in=removed).delete()
+    for row in local.instances.all() if removed else ():
+        kept = [one for one in row.relationships if one["target_id"] not in removed]
+        if kept != row.relationships:
+            row.relationships = kept
+            row.save(update_fields=["relationships"])

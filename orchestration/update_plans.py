@@ -143,11 +143,18 @@ def write_instances(local: LocalDeployment, instances: dict[str, list[Row]]) -> 
         for row in instances["added_and_related"]
         if row.get("modification") == "added"
     )
-    for row in instances["extended_and_related"]:
-        if row.get("modification") == "extended":
-            known = NodeInstance.objects.get(local=local, wire_id=row["id"])
-            there = {(one["type"], one["target_id"]) for one in known.relationships}
-            known.relationships += [one for one in row["relationships"] if (one["type"], one["target_id"]) not in there]
+    # Those that were there and now point to a new instance come as related ones, those between old instances as extended.
+    links = [*instances["added_and_related"], *instances["extended_and_related"]]
+    link(local, {row["id"]: row["relationships"] for row in links if row.get("modification") != "added"})
+
+
+def link(local: LocalDeployment, wanted: dict[str, list[Row]]) -> None:
+    """Add relationships to instances that do not have them."""
+    for known in NodeInstance.objects.filter(local=local, wire_id__in=wanted):
+        there = {(one["type"], one["target_id"]) for one in known.relationships}
+        new = [one for one in wanted[known.wire_id] if (one["type"], one["target_id"]) not in there]
+        if new:
+            known.relationships = [*known.relationships, *new]
             known.save(update_fields=["relationships"])
 
 
@@ -177,16 +184,18 @@ def parameters_of(update: DeploymentUpdate, change: Change, instances: dict[str,
         "added_related": related("added_and_related"),
         "removed": ids("removed_and_related", "removed"),
         "removed_related": related("removed_and_related"),
-        "extended": pairs(instances["extended_and_related"], "extended"),
-        "reduced": pairs(instances["reduced_and_related"], "reduced"),
+        # Installing and uninstalling an instance links and unlinks those around it.
+        "extended": pairs(instances, "extended", set(ids("added_and_related", "added"))),
+        "reduced": pairs(instances, "reduced", set(ids("removed_and_related", "removed"))),
         "changed": list(changed),
     }
 
 
-def pairs(rows: Iterable[Row], modification: str) -> dict[str, list[str]]:
-    """Instance -> names of the target nodes of its relationships that come or go."""
-    return {
-        row["id"]: [one["target_name"] for one in row["relationships"]]
-        for row in rows
+def pairs(instances: dict[str, list[Row]], modification: str, besides: set[str]) -> dict[str, list[str]]:
+    """Instance -> names of the target nodes of its relationships that come or go, besides those to some instances."""
+    found = {
+        row["id"]: [one["target_name"] for one in row["relationships"] if one["target_id"] not in besides]
+        for row in instances[f"{modification}_and_related"]
         if row.get("modification") == modification
     }
+    return {wire_id: targets for wire_id, targets in found.items() if targets}
