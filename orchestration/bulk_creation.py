@@ -93,23 +93,21 @@ def create_many(
         if key != label_rules.CONSUMER_KEY
     )
     keep_locals(blueprint, rows, wanted, executions)
-    audit.record_rows(
-        by=by,
-        action="deployment.create",
-        rows=rows,
-        tenant=tenant,
-        after=[
-            {
-                "wire_id": row.wire_id,
-                "blueprint": blueprint.wire_id,
-                "labels": [f"{key}={value}" for key, value in pairs],
-            }
-            for row, pairs in zip(rows, labels, strict=True)
-        ],
-    )
+    tell(by, blueprint, rows, labels)
     refresh_many({row.parent_id for row in rows if row.parent_id is not None})
     begin_many(by=by, group=group, executions=executions)
     return rows
+
+
+def tell(
+    by: Actor, blueprint: Blueprint, rows: Sequence[Deployment], labels: Sequence[Sequence[label_rules.Pair]]
+) -> None:
+    """An entry of the audit trail for each of them."""
+    after = [
+        {"wire_id": row.wire_id, "blueprint": blueprint.wire_id, "labels": [f"{key}={value}" for key, value in pairs]}
+        for row, pairs in zip(rows, labels, strict=True)
+    ]
+    audit.record_rows(by=by, action="deployment.create", rows=rows, tenant=rows[0].tenant, after=after)
 
 
 def keep_locals(
