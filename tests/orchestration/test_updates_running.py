@@ -31,6 +31,8 @@ node_types:
     interfaces:
       cloudify.interfaces.lifecycle:
         update: {implementation: scripts/update.sh}
+      cloudify.interfaces.validation:
+        check_status: {implementation: scripts/check.sh}
 node_templates:
   base: {type: demo.Node}
   sized:
@@ -60,7 +62,7 @@ OTHER_TYPE = NEW.replace("  base: {type: demo.Node}", "  base: {type: cloudify.n
 
 
 def packed(blueprint):
-    verbs = ("create", "delete", "update")
+    verbs = ("create", "delete", "update", "check")
     scripts = {f"scripts/{verb}.sh": SCRIPT.format(verb=verb, node="$(ctx node name)") for verb in verbs}
     return archives.packed({"blueprint.yaml": blueprint, **scripts})
 
@@ -130,7 +132,7 @@ def test_an_update_does_what_its_preview_said(home, old):
     # Untouched, reinstalled, updated in place, installed.
     assert after["base"] == before["base"]
     assert after["sized"]["id"] == before["sized"]["id"]
-    assert after["sized"]["runtime_properties"] == {"did_create": "5"}
+    assert after["sized"]["runtime_properties"] == {"did_create": "5", "did_delete": "5"}
     assert after["soft"]["runtime_properties"] == {"did_create": "1", "did_update": "5"}
     assert after["fresh"]["runtime_properties"] == {"did_create": "9"}
     said = home.call("GET", f"/events?execution_id={execution['id']}&type=cloudify_log").json()["items"]
@@ -209,7 +211,7 @@ def test_the_other_workflows_of_day_two_run(home, old, workflow):
     row = home.await_execution(home.start_workflow(name, workflow), 180)
     assert row["status"] == "terminated", row["error"]
     if workflow == "check_status":
-        assert home.call("GET", f"/deployments/{name}").json()["unavailable_instances"] == 0
+        assert {node for node, row in instances(home, name).items() if row["is_status_check_ok"]} == {"soft"}
     if workflow == "check_drift":
         assert home.call("GET", f"/deployments/{name}").json()["drifted_instances"] == 0
     assert {one["state"] for one in instances(home, name).values()} == {"started"}
