@@ -73,12 +73,25 @@ class ScheduleView(WireView):
             raise bad_parameters("Missing deployment_id in the query: schedules are named within a deployment.")
         return find(self.visible(Deployment.objects.select_related("tenant")), "Deployment", name)  # type: ignore[no-any-return]
 
+    def of_deployment(self, wire_id: str) -> QuerySet[ExecutionSchedule]:
+        """The schedules of the deployment that the query names; without one, that of this id, if there is just one."""
+        rows = self.rows()
+        if self.request.query_params.get("deployment_id"):
+            return rows.filter(local__deployment=self.deployment())
+        if rows.filter(wire_id=wire_id).count() > 1:
+            raise bad_parameters(
+                f"More than one deployment has a schedule {wire_id}: name one by deployment_id in the query."
+            )
+        return rows
+
     def found(self, wire_id: str) -> ExecutionSchedule:
         """The schedule, to be changed."""
-        deployment = self.in_own_tenant(self.deployment(), "Deployment")
-        rows = self.rows().select_related("local__deployment__tenant", "latest_execution", "created_by")
-        rows = rows.filter(local__deployment=deployment)
-        return find(rows, "ExecutionSchedule", wire_id)  # type: ignore[no-any-return]
+        related = ("local__deployment__tenant", "latest_execution", "created_by")
+        row: ExecutionSchedule = find(
+            self.of_deployment(wire_id).select_related(*related), "ExecutionSchedule", wire_id
+        )
+        self.in_own_tenant(row.local.deployment, "Deployment")
+        return row
 
     def shown(self, pk: int, status: int) -> Response:
         """One schedule as it is now."""
@@ -139,7 +152,7 @@ class ScheduleDetail(ScheduleView):
 
     def get(self, request: Request, wire_id: str) -> Response:
         include = SCHEDULE.included(request.query_params.get("_include"))
-        rows = SCHEDULE.load(self.rows().filter(local__deployment=self.deployment()), include)
+        rows = SCHEDULE.load(self.of_deployment(wire_id), include)
         return Response(SCHEDULE.render(find(rows, "ExecutionSchedule", wire_id), include))
 
     def put(self, request: Request, wire_id: str) -> Response:

@@ -24,6 +24,7 @@ DIFFERENT: dict[int, tuple[str, int, set[str]]] = {
     8: ("a group whose members cannot be made is not made either", 404, {"all"}),
     9: ("a group whose members cannot be made is not made either", 404, {"all"}),
     24: ("a group whose members cannot be made is not made either", 404, {"all"}),
+    26: ("the deployment of the first call had been removed there", 200, {"total"}),
     28: ("JSON where genuine managers answer HTML", 405, {"all"}),
     13: ("labels of a PATCH are taken, not ignored", 200, {"labels"}),
 }
@@ -109,6 +110,7 @@ def test_a_group_call_is_answered_as_by_a_genuine_manager(home, known, call):
     for both in (found, expected):
         for part in parts:
             both.get("values", {}).pop(part, None)
+            both.pop(part, None)
     assert found == expected, reply.text[:3000]
 
 
