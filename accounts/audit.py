@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -71,29 +72,63 @@ def record_about(
     after: dict[str, Any] | None = None,
 ) -> AuditEntry:
     """The same about something that is no row, or is one no more. Where both are given, only what differs is kept."""
+    entry = _entry(by, action, object_type, chain, before, after)
+    entry.object_id, entry.object_name = object_id[:256], object_name[:256].replace("\x00", "")
+    _append(chain, [entry])
+    return entry
+
+
+def record_rows(
+    *, by: Actor, action: str, rows: Sequence[models.Model], tenant: Tenant, after: Sequence[dict[str, Any]]
+) -> None:
+    """One entry for each of many rows, in a number of queries that does not grow with them; `after` goes with `rows`."""
+    entries = []
+    for row, told in zip(rows, after, strict=True):
+        entry = _entry(by, action, row._meta.label_lower, tenant.name, None, told)
+        entry.object_id, entry.object_name = str(row.pk)[:256], str(row)[:256].replace("\x00", "")
+        entries.append(entry)
+    _append(tenant.name, entries)
+
+
+def _entry(
+    by: Actor,
+    action: str,
+    object_type: str,
+    chain: str,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> AuditEntry:
     if before is not None and after is not None:
         before, after = difference(before, after)
-    entry = AuditEntry(
+    return AuditEntry(
         chain=chain,
         at=timezone.now(),
         actor=by.name[:256],
         via=by.via[:32],
         action=action,
         object_type=object_type,
-        object_id=object_id[:256],
-        object_name=object_name[:256].replace("\x00", ""),
         before=plain(before),
         after=plain(after),
     )
+
+
+def _append(chain: str, entries: list[AuditEntry]) -> None:
+    """Put entries at the end of a chain, in their order."""
+    if not entries:
+        return
     with transaction.atomic():
         # The row lock orders writers on PostgreSQL; on SQLite the transaction itself is the only writer.
         head, _ = AuditChain.objects.select_for_update().get_or_create(name=chain)
-        entry.sequence = head.sequence + 1
-        entry.previous_hash = head.hash
-        entry.hash = hash_of(entry)
-        entry.save(force_insert=True)
-        AuditChain.objects.filter(pk=chain).update(sequence=entry.sequence, hash=entry.hash)
-    return entry
+        for entry in entries:
+            entry.sequence = head.sequence + 1
+            entry.previous_hash = head.hash
+            entry.hash = hash_of(entry)
+            head.sequence, head.hash = entry.sequence, entry.hash
+        if len(entries) == 1:
+            entries[0].save(force_insert=True)
+        else:
+            AuditEntry.objects.bulk_create(entries)
+        AuditChain.objects.filter(pk=chain).update(sequence=head.sequence, hash=head.hash)
 
 
 def snapshot(row: models.Model) -> dict[str, Any]:

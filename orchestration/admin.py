@@ -12,8 +12,12 @@ from orchestration import blueprints
 from orchestration.models import (
     Blueprint,
     BlueprintNode,
+    DeploymentGroup,
+    DeploymentUpdate,
     Execution,
     ExecutionEvent,
+    ExecutionGroup,
+    ExecutionSchedule,
     LocalDeployment,
     NodeInstance,
     StoredOperation,
@@ -74,6 +78,46 @@ class ExecutionAdmin(ReadOnlyAdmin):
     list_filter = ["state", "tenant"]
     list_select_related = ["local__deployment", "tenant", "created_by"]
     search_fields = ["workflow", "local__deployment__wire_id"]
+
+
+@admin.register(DeploymentGroup)
+class DeploymentGroupAdmin(ReadOnlyAdmin):
+    """Groups of deployments; they are filled and changed through v3.1."""
+
+    list_display = ["wire_id", "tenant", "default_blueprint", "creation_counter", "created_by", "created_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["tenant", "default_blueprint", "created_by"]
+    search_fields = ["wire_id", "description"]
+
+
+@admin.register(ExecutionGroup)
+class ExecutionGroupAdmin(ReadOnlyAdmin):
+    """Workflows on groups; they are started and steered through v3.1."""
+
+    list_display = ["id", "workflow", "deployment_group", "tenant", "concurrency", "created_by", "created_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["deployment_group", "tenant", "created_by"]
+    search_fields = ["workflow", "deployment_group__wire_id"]
+
+
+@admin.register(DeploymentUpdate)
+class DeploymentUpdateAdmin(ReadOnlyAdmin):
+    """Updates; they are asked for through v3.1."""
+
+    list_display = ["wire_id", "local", "state", "old_blueprint", "new_blueprint", "created_by", "created_at"]
+    list_filter = ["state"]
+    list_select_related = ["local__deployment", "old_blueprint", "new_blueprint", "created_by"]
+    search_fields = ["wire_id"]
+
+
+@admin.register(ExecutionSchedule)
+class ExecutionScheduleAdmin(ReadOnlyAdmin):
+    """Schedules; they are made and changed through v3.1."""
+
+    list_display = ["wire_id", "local", "workflow", "next_at", "is_enabled", "created_by", "created_at"]
+    list_filter = ["is_enabled"]
+    list_select_related = ["local__deployment", "created_by"]
+    search_fields = ["wire_id", "workflow", "local__deployment__wire_id"]
 
 
 @admin.register(ExecutionEvent)

@@ -11,6 +11,8 @@ class OrchestrationConfig(AppConfig):
     def ready(self) -> None:
         # A worker finds operations by key: they must be registered in every process.
         import_module("orchestration.operations")
+        tasks = import_module("orchestration.tasks")
+        import_module("runs.chores").register(tasks.FIRE, tasks.FIRE_SECONDS)
         # The first upload or execution shall not wait until the runner's warm parent has started.
         supervisor = import_module("orchestration.supervisor").supervisor
         import_module("runs.warming").register(supervisor.warm)

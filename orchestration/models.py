@@ -10,8 +10,26 @@ from django.utils import timezone
 
 from accounts.models import Tenant, Visibility
 from inventory.models import Archive, Deployment
+from orchestration.group_models import DeploymentGroup, ExecutionGroup
+from orchestration.schedule_models import ExecutionSchedule
+from orchestration.update_models import DeploymentUpdate
 from runs.models import Run
 from runs.states import StateRow
+
+__all__ = [
+    "Blueprint",
+    "BlueprintNode",
+    "DeploymentGroup",
+    "DeploymentUpdate",
+    "Execution",
+    "ExecutionEvent",
+    "ExecutionGroup",
+    "ExecutionSchedule",
+    "LocalDeployment",
+    "NodeInstance",
+    "StoredOperation",
+    "TaskGraph",
+]
 
 
 class Blueprint(StateRow):
@@ -102,6 +120,7 @@ class Execution(StateRow):
     finished_operations = models.PositiveIntegerField(default=0)
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.TENANT)
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="executions")
+    group = models.ForeignKey(ExecutionGroup, null=True, on_delete=models.SET_NULL, related_name="executions")
     held_by = models.CharField(max_length=128, blank=True)  # host and process that run the child at present
     heartbeat_at = models.DateTimeField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -192,14 +211,15 @@ class StoredOperation(models.Model):
 
 
 class ExecutionEvent(models.Model):
-    """An event or a log line of an execution, as v3.1 lists them."""
+    """An event or a log line of an execution, or of a group of them, as v3.1 lists them."""
 
     class Kind(models.TextChoices):
         EVENT = "cloudify_event", "Event"
         LOG = "cloudify_log", "Log"
 
     id = models.BigAutoField(primary_key=True)  # `_storage_id`
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="events")
+    execution = models.ForeignKey(Execution, null=True, on_delete=models.CASCADE, related_name="events")
+    group = models.ForeignKey(ExecutionGroup, null=True, on_delete=models.CASCADE, related_name="events")  # or this
     kind = models.CharField(max_length=16, choices=Kind)
     timestamp = models.DateTimeField()
     reported_at = models.DateTimeField(default=timezone.now)

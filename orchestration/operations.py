@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from orchestration import environments, parsing, states
+from django.core.exceptions import ValidationError
+
+from orchestration import dequeuing, environments, parsing, states, update_ends, update_plans
+from orchestration.errors import Refused
 from orchestration.models import Execution
-from orchestration.runner_types import RunnerError
+from orchestration.runner_types import BlueprintProblem, RunnerError
 from orchestration.supervisor import Full, supervisor
 from runs.operations import Cancelled, Context, Later, Operation, OperationError, operation
 
@@ -133,6 +136,9 @@ class RunWorkflow(OfExecution):
         if row.state in states.CANCELLING:
             states.report(row, Execution.State.CANCELLED)
             return None
+        if problem := dequeuing.problem_of(row) or self.prepare_update(row):
+            states.report(row, Execution.State.FAILED, problem)
+            return None
         is_caught = row.state == Execution.State.STARTED
         if is_caught and not self.may_go_on(row, context):
             return None
@@ -146,6 +152,18 @@ class RunWorkflow(OfExecution):
         if supervisor.wait(str(row.pk), INLINE_SECONDS):
             return None
         return Later(LOOK_SECONDS, "The workflow runs.")
+
+    def prepare_update(self, row: Execution) -> str:
+        """Write the rows that an update works on; why that cannot be, or ""."""
+        if row.workflow != update_ends.UPDATE:
+            return ""
+        try:
+            update_plans.begin(row)
+        except (BlueprintProblem, RunnerError, Refused) as problem:
+            return str(problem)
+        except ValidationError as error:
+            return " ".join(error.messages)
+        return ""
 
     def may_go_on(self, row: Execution, context: Context) -> bool:
         """Its process is gone: make ready what was caught in the middle and say so; after several losses it fails."""

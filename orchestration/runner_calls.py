@@ -182,7 +182,14 @@ class CallServer:
         return answer
 
     def _resource(self, call: Call) -> Answer:
-        root = os.path.realpath(self.order.blueprint_folder)
+        answer = self._resource_in(self.order.blueprint_folder, call)
+        if answer.status == 404 and self.order.older_folder is not None:
+            older = self._resource_in(self.order.older_folder, call)
+            return older if older.status == 200 else answer
+        return answer
+
+    def _resource_in(self, folder: Path, call: Call) -> Answer:
+        root = os.path.realpath(folder)
         path = str(call.query.get("path") or "").lstrip("/")
         real = os.path.realpath(os.path.join(root, path.rpartition("--")[2]))
         if "\0" in path or os.path.commonpath([real, root]) != root or not os.path.exists(real):

@@ -36,6 +36,13 @@ def prepare(host: JobHost, plan: Row, inputs: Row, storage: PlanStorage, *, auto
     return dict(host.job("parser", message, storage, settings.parse_wall, limits={"cpu": settings.parse_cpu}))
 
 
+def modify(host: JobHost, **parts: Any) -> dict[str, list[Row]]:
+    """Instances to add and to remove, see runner.jobs.modify: nodes, previous_nodes, previous_node_instances, scaling_groups."""
+    message = {"name": "modify", "modified_nodes": {}, **parts}
+    settings = host.settings
+    return dict(host.job("parser", message, None, settings.parse_wall, limits={"cpu": settings.parse_cpu}))
+
+
 def evaluate(host: JobHost, of: str, payload: Any, context: Row | None, storage: EvaluationStorage) -> Any:
     """See RunnerHost.evaluate."""
     message = {"name": "evaluate", "of": of, "payload": payload, "context": context}

@@ -77,6 +77,8 @@ class WorkflowOrder:
     blueprint_id: str
     tenant: str
     blueprint_folder: Path
+    older_folder: Path | None = None
+    """During an update, the blueprint that it was before: what is uninstalled finds its scripts there."""
     parameters: Row = dataclasses.field(default_factory=dict)
     secret_names: frozenset[str] = frozenset()
     deployment_display_name: str = ""

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from inventory.deployments import refresh_states
 from inventory.models import Deployment
+from orchestration import group_ends, update_ends
 from orchestration.models import Execution, ExecutionEvent, LocalDeployment, NodeInstance, StoredOperation
 from orchestration.workflows import ACTIVE as STARTED_INSTANCE
 
@@ -48,6 +49,8 @@ def report(execution: Execution, status: str, error: str | None = None) -> Execu
                 f"Invalid relationship - can't change status from {found or 'deleted'} to {status} (execution {execution.pk})"
             )
         note(execution)
+        group_ends.follow([execution])
+        update_ends.follow(execution)
     return execution
 
 

@@ -25,12 +25,15 @@ from orchestration.models import Execution, LocalDeployment
 from orchestration.runner_gateway import RestGateway
 from orchestration.runner_host import RunnerHost
 from orchestration.runner_types import Outcome, RunnerError, RunnerSettings, WorkflowOrder
+from orchestration.update_ends import UPDATE
+from orchestration.update_models import DeploymentUpdate
 from runs import engine
 from runs.models import Step
 from runs.states import StepState
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
+UPDATE_FUNCTION = "runner.updating.update"
 KINDS = {
     Execution.State.CANCELLING: "cancel",
     Execution.State.FORCE_CANCELLING: "force-cancel",
@@ -202,11 +205,14 @@ def order_of(execution: Execution, *, is_resume: bool) -> WorkflowOrder:
     return WorkflowOrder(
         execution_id=str(execution.pk),
         workflow_id=execution.workflow,
-        workflow_function=plan["workflows"][execution.workflow]["operation"],
+        workflow_function=UPDATE_FUNCTION
+        if execution.workflow == UPDATE
+        else plan["workflows"][execution.workflow]["operation"],
         deployment_id=local.deployment.wire_id,
         blueprint_id=local.blueprint.wire_id,
         tenant=execution.tenant.name,
         blueprint_folder=folder_of(local.blueprint.archive_id),
+        older_folder=older_folder_of(execution),
         parameters=execution.parameters,
         secret_names=frozenset(local.secret_names),
         deployment_display_name=local.deployment.display_name,
@@ -217,6 +223,16 @@ def order_of(execution: Execution, *, is_resume: bool) -> WorkflowOrder:
         time_limit=float(settings.RUNNER_EXECUTION_SECONDS),
         reports_death=False,
     )
+
+
+def older_folder_of(execution: Execution) -> Path | None:
+    """The folder of the blueprint that an update replaces; None where there is none, or it is the same."""
+    update = (
+        DeploymentUpdate.objects.filter(execution=execution).select_related("old_blueprint", "new_blueprint").first()
+    )
+    old = update.old_blueprint if update is not None else None
+    is_other = old is not None and update is not None and old != update.new_blueprint
+    return folder_of(old.archive_id) if is_other and old is not None and old.archive_id is not None else None
 
 
 def wake(execution: Execution) -> None:

@@ -85,6 +85,13 @@ def _pause(ids: list[int], request: str) -> None:
                 book.settle(run)
 
 
+def set_parallel(run: Run, max_parallel: int) -> None:
+    """How many children of a parent may be at work at once from now on (0: no limit); those at work go on."""
+    if flag(run, max_parallel=max_parallel):
+        parents.advance(run)
+        run.refresh_from_db()
+
+
 def resume(run: Run, by: Actor) -> None:
     """Go on: with a paused run, or with a failed one at its first unfinished step. Conflict when there is nothing to resume."""
     if run.is_parent and run.state in FINAL_RUN_STATES:

@@ -11,7 +11,7 @@ from django.db.models import Max
 from accounts.models import Tenant, User
 from runs import parents, plans
 from runs.bulk import insert_rows
-from runs.control import cancel, pause, resume, resume_failed, wake
+from runs.control import cancel, pause, resume, resume_failed, set_parallel, wake
 from runs.models import Event, Plan, Run, Step
 from runs.operations import Operation
 from runs.parents import TURN, advance
@@ -24,6 +24,7 @@ __all__ = [
     "pause",
     "resume",
     "resume_failed",
+    "set_parallel",
     "start_parent",
     "start_run",
     "wake",

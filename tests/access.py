@@ -40,6 +40,10 @@ NOUNS = {
     "executions": "orchestration.Execution",
     "nodes": "orchestration.BlueprintNode",
     "node-instances": "orchestration.NodeInstance",
+    "deployment-groups": "orchestration.DeploymentGroup",
+    "execution-groups": "orchestration.ExecutionGroup",
+    "deployment-updates": "orchestration.DeploymentUpdate",
+    "execution-schedules": "orchestration.ExecutionSchedule",
     "tasks_graphs": "orchestration.TaskGraph",
     "operations": "orchestration.StoredOperation",
 }

@@ -9,7 +9,7 @@ from typing import Any
 from cloudify import dispatch
 from cloudify.workflows import api
 
-from . import dispatcher, patches
+from . import dispatcher, patches, updating  # noqa: F401  (found by its name once the child is shut in)
 from .wire import Message, Pipe
 
 

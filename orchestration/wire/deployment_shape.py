@@ -9,7 +9,7 @@ from django.db.models import Prefetch
 
 from inventory import capabilities
 from inventory.models import Deployment, Label
-from orchestration.models import LocalDeployment, NodeInstance
+from orchestration.models import DeploymentGroup, LocalDeployment, NodeInstance
 from orchestration.wire.shapes import Field, Shape, always, column, owned, read_int, time
 from orchestration.wire.times import wire_time
 from orchestration.workflows import listed_workflows
@@ -36,6 +36,11 @@ def instances_prefetch() -> Prefetch[Any]:
     """Of the node instances no more than their state and health."""
     rows = NodeInstance.objects.only("pk", "local_id", "state", "system_properties")
     return Prefetch("local__instances", queryset=rows)
+
+
+def groups_prefetch() -> Prefetch[Any]:
+    """Of the groups no more than their names."""
+    return Prefetch("deployment_groups", queryset=DeploymentGroup.objects.only("pk", "wire_id").order_by("pk"))
 
 
 def local_of(row: Deployment) -> LocalDeployment | None:
@@ -179,7 +184,9 @@ DEPLOYMENT = Shape(
         **owned(),
         "workdir_zip": always(None),
         "labels": Field(labels_of, **LABELS),
-        "deployment_groups": always([]),
+        "deployment_groups": Field(
+            lambda row: [group.wire_id for group in row.deployment_groups.all()], prefetches=(groups_prefetch,)
+        ),
     },
     also_filters=("deployment_group_id",),
 )

@@ -16,7 +16,7 @@ from inventory.saved_filters import rules_of
 from orchestration import deployments, executions
 from orchestration.errors import Refused, bad_parameters, not_found
 from orchestration.evaluation import section_of
-from orchestration.models import Blueprint, Execution
+from orchestration.models import Blueprint, DeploymentGroup, Execution
 from orchestration.wire.deployment_shape import DEPLOYMENT
 from orchestration.wire.listing import find, listed
 from orchestration.wire.views import WireView
@@ -48,13 +48,16 @@ class DeploymentView(WireView):
     def listed(self, rules: list[filters.Rule] | None) -> Response:
         """The list, with the rules of a saved filter and those of a body."""
         query = self.request.query_params
-        if group := query.get("_group_id") or query.get("deployment_group_id"):
-            raise not_found("DeploymentGroup", group)
         wanted, is_filtered = list(rules or []), rules is not None
         if name := query.get("_filter_id"):
             wanted += self.saved_rules(name)
             is_filtered = True
         rows = self.rows()
+        if group := query.get("_group_id") or query.get("deployment_group_id"):
+            found = find(self.visible(DeploymentGroup.objects.all()), "DeploymentGroup", group)
+            rows = rows.filter(
+                pk__in=DeploymentGroup.members.through.objects.filter(deploymentgroup=found).values("deployment")
+            )
         matching = rows.matching(wanted) if wanted else rows  # type: ignore[attr-defined]
         hidden = rows.count() - matching.count() if is_filtered else None
         return listed(matching, query, DEPLOYMENT, filtered=hidden)

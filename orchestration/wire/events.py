@@ -64,15 +64,7 @@ class Events(WireView):
         query = request.query_params
         include = read_include(query)
         page = read_page(query, DEFAULT_SIZE)
-        rows = ranged(
-            filtered(
-                self.visible(
-                    ExecutionEvent.objects.all(), "execution__", owner="execution__local__deployment__created_by"
-                ),
-                query,
-            ),
-            query,
-        )
+        rows = ranged(filtered(self.rows("execution_group_id" in query), query), query)
         total = rows.count()
         ordered = rows.order_by(*orders(query)).select_related("execution__local__deployment", "execution__blueprint")
         heavy = (
@@ -83,6 +75,14 @@ class Events(WireView):
         )
         items = [render(row, include) for row in page.cut(ordered.defer(*heavy))]
         return envelope(items, total, page, has_filtered=False)
+
+    def rows(self, are_of_groups: bool) -> QuerySet[ExecutionEvent]:
+        """What the caller may see: of executions, or of groups, whose events are their own."""
+        if are_of_groups:
+            return self.visible(ExecutionEvent.objects.all(), "group__")
+        return self.visible(
+            ExecutionEvent.objects.all(), "execution__", owner="execution__local__deployment__created_by"
+        )
 
 
 def read_include(query: QueryDict) -> list[str] | None:
@@ -108,7 +108,7 @@ def filtered(rows: QuerySet[ExecutionEvent], query: QueryDict) -> QuerySet[Execu
             raise bad_parameters(f"Unknown field to filter by: {name}. Allowed values: {', '.join(FILTERS)}")
         values: list[Any] = query.getlist(name)
         if name == "execution_group_id":
-            rows = rows.none()  # there are no execution groups yet
+            rows = rows.filter(group__in=[read_id(value, name) for value in values])
         elif name in PATTERNS:
             wanted = Q()
             for value in values:
@@ -166,24 +166,26 @@ def orders(query: QueryDict) -> list[str]:
 def render(row: ExecutionEvent, include: list[str] | None) -> dict[str, Any]:
     """One event or log."""
     execution = row.execution
-    deployment = execution.local.deployment if execution.local is not None else None
+    deployment = execution.local.deployment if execution is not None and execution.local is not None else None
+    blueprint = execution.blueprint if execution is not None else None
+    group = row.group_id or (execution.group_id if execution is not None else None)
     item: dict[str, Any] = {
         "_storage_id": row.pk,
         "timestamp": wire_time(row.timestamp),
         "reported_timestamp": wire_time(row.reported_at),
-        "blueprint_id": execution.blueprint.wire_id if execution.blueprint is not None else None,
+        "blueprint_id": blueprint.wire_id if blueprint is not None else None,
         "deployment_id": deployment.wire_id if deployment is not None else None,
         "deployment_display_name": deployment.display_name if deployment is not None else None,
-        "execution_id": str(execution.pk),
-        "execution_group_id": None,
-        "workflow_id": execution.workflow,
+        "execution_id": str(execution.pk) if execution is not None else None,
+        "execution_group_id": str(group) if group is not None else None,
+        "workflow_id": execution.workflow if execution is not None else None,
         "message": row.message,
         "error_causes": row.error_causes,
         "event_type": row.event_type or None,
         "operation": row.operation or None,
         "source_id": row.source_id or None,
         "target_id": row.target_id or None,
-        "manager_name": settings.NODE_NAME,
+        "manager_name": settings.NODE_NAME if execution is not None else None,
         "agent_name": None,
         "node_instance_id": row.node_instance_id or None,
         "node_name": row.node_name or None,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Deployment
-from orchestration import deployments, executions
-from orchestration.errors import bad_parameters, not_found
-from orchestration.models import Execution
+from orchestration import deployments, executions, schedules
+from orchestration.errors import not_found
+from orchestration.models import Execution, LocalDeployment
 from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import find, listed
+from orchestration.wire.schedules import read_scheduled_time
+from orchestration.wire.times import wire_time
 from orchestration.wire.views import WireView
-
-NO_SCHEDULES = "Executions at a later time (scheduled_time) are not served by this manager yet: start the execution when it is to run."
 
 
 class ExecutionView(WireView):
@@ -46,8 +48,8 @@ class ExecutionList(ExecutionView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         rows = self.rows()
-        if query.get("_group_id") or query.get("execution_group_id"):
-            rows = rows.none()  # there are no execution groups yet
+        if group := query.get("_group_id") or query.get("execution_group_id"):
+            rows = rows.filter(group=read_id(group, "execution_group_id"))
         if not self.flag("_include_system_workflows"):
             rows = rows.filter(is_system=False)
         return listed(rows, query, EXECUTION)
@@ -55,11 +57,11 @@ class ExecutionList(ExecutionView):
     def post(self, request: Request) -> Response:
         deployment_id = self.required("deployment_id")
         workflow = self.required("workflow_id")
-        if self.body().get("scheduled_time"):
-            raise bad_parameters(NO_SCHEDULES)
         parameters = self.optional("parameters", dict, {})
         row = find(self.visible(Deployment.objects.select_related("tenant")), "Deployment", deployment_id)
         self.in_own_tenant(row, "Deployment")
+        if self.body().get("scheduled_time"):
+            return self.scheduled(deployments.local_of(row), workflow, parameters)
         execution = executions.start(
             by=self.actor,
             local=deployments.local_of(row),
@@ -72,6 +74,30 @@ class ExecutionList(ExecutionView):
             wait_after_fail=self.optional("wait_after_fail", int, 600),
         )
         return Response(EXECUTION.render(execution), status=201)
+
+    def scheduled(self, local: LocalDeployment, workflow: str, parameters: dict[str, Any]) -> Response:
+        """A schedule for one time; the reply is, as by genuine managers, an execution without an id."""
+        at = read_scheduled_time(self.body()["scheduled_time"])
+        arguments = {name: self.boolean(name) for name in ("allow_custom_parameters", "force", "dry_run", "queue")}
+        schedules.schedule_once(
+            by=self.actor,
+            local=local,
+            at=at,
+            changes=schedules.Changes(workflow=workflow, parameters=parameters, arguments=arguments),
+        )
+        state = Execution.State.SCHEDULED
+        told = {
+            "status": state,
+            "status_display": state,
+            "total_operations": 0,
+            "finished_operations": 0,
+            "allow_custom_parameters": arguments["allow_custom_parameters"],
+            "private_resource": False,
+            "workflow_id": workflow,
+            "deployment_id": local.deployment.wire_id,
+            "scheduled_for": wire_time(at),
+        }
+        return Response(dict.fromkeys(EXECUTION.fields) | told, status=201)
 
 
 class ExecutionDetail(ExecutionView):

@@ -123,12 +123,6 @@ class Plugins(InTenant):
     resource = "plugin"
 
 
-class NoGroups(InTenant):
-    """GET /deployment-groups, /execution-groups, /execution-schedules: there are none, and none can be made yet."""
-
-    resource = "deployment_group"
-
-
 class ProviderContext(OpenView):
     """What genuine managers keep from their bootstrap."""
 

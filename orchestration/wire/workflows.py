@@ -11,13 +11,14 @@ from rest_framework.response import Response
 from inventory import filters
 from inventory.models import Deployment
 from orchestration.errors import bad_parameters
-from orchestration.models import Blueprint, Execution, NodeInstance
+from orchestration.models import Blueprint, Execution, ExecutionSchedule, NodeInstance
 from orchestration.wire.blueprint_shape import BLUEPRINT
 from orchestration.wire.deployment_shape import DEPLOYMENT, workflows_of
 from orchestration.wire.deployments import DeploymentView
-from orchestration.wire.execution_shape import EXECUTION
+from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import Page, envelope, equal, read_page, search
 from orchestration.wire.nodes import INSTANCE
+from orchestration.wire.schedules import SCHEDULE
 from orchestration.wire.shapes import Shape
 from orchestration.wire.views import WireView
 
@@ -36,6 +37,13 @@ SUMMARIES: dict[str, tuple[Shape, Any, str, tuple[str, ...], dict[str, Any]]] = 
         "",
         ("status", "status_display", "workflow_id", "deployment_id", "blueprint_id", "tenant_name", "visibility"),
         {"is_system": False},
+    ),
+    "execution_schedules": (
+        SCHEDULE,
+        ExecutionSchedule,
+        "local__deployment__",
+        ("deployment_id", "workflow_id", "tenant_name", "visibility"),
+        {},
     ),
     "node_instances": (
         INSTANCE,
@@ -101,6 +109,8 @@ class Summary(WireView):
         names = [target] if not sub else [target, self.field(sub, "_sub_field", allowed)]
         columns = [shape.fields["status" if name == "status_display" else name].column for name in names]
         rows = equal(self.visible(model.objects.filter(**fixed), prefix), query, shape)
+        if kind == "executions" and (group := query.get("execution_group_id")):
+            rows = rows.filter(group=read_id(group, "execution_group_id"))
         counted = rows.order_by().values_list(*columns).annotate(count=Count("pk")).order_by(*columns)
         items: list[dict[str, Any]] = []
         total = 0
