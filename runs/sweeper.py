@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from runs import parents, workers
+from runs import chores, parents, workers
 from runs.alarm import alarm
 from runs.desk import Item
 from runs.housekeeping import do_chores
@@ -99,6 +99,7 @@ class Caretaker(threading.Thread):
         self._is_leader = False
         self._processes = 1
         self._suspects: dict[int, int] = {}
+        self._rota = chores.Rota()
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -126,6 +127,7 @@ class Caretaker(threading.Thread):
             sweep(processes=self._processes)
             if now - self._house_at >= HOUSEKEEPING_SECONDS:
                 keep_house()
+                self._rota.send_due(now)
                 self._house_at = now
             time.sleep(GATHER_SECONDS)
 
