@@ -76,6 +76,11 @@ class EnvironmentForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
     )
+    mint_token = forms.BooleanField(
+        label="Have a token made there, and keep that alone",
+        required=False,
+        help_text="User and password are then used once and not stored",
+    )
     may_reuse = forms.BooleanField(
         label="A stored secret may be sent to this manager although it was not used there before", required=False
     )
@@ -175,7 +180,7 @@ def initial_of(environment: Environment) -> dict[str, Any]:
     return known | {
         "name": deployment.display_name,
         "remote_tenant": environment.remote_tenant,
-        "method": environment.credential.kind,
+        "method": environment.credential.kind if environment.credential else Credential.Kind.TOKEN,
         "site": deployment.site_id,
         "labels": "\n".join(f"{label.key}={label.value}" for label in pairs if not label.key.startswith("csys-")),
     }

@@ -8,12 +8,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.actors import Actor
+from accounts.errors import Conflict
 from inventory import names
 from inventory.labels import add_labels
 from inventory.models import Deployment
 from orchestration import states
 from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
+from orchestration.exposed import check_description
 from orchestration.gateway_functions import DeploymentStorage
 from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
 from orchestration.parsing import pairs_of
@@ -47,6 +49,7 @@ def create(execution: Execution) -> None:
     try:
         check_parent(local)
         prepared = supervisor.host.prepare(local.blueprint.plan or {}, local.given_inputs, asker)
+        check_description(local, prepared)
         with transaction.atomic():
             keep(local, prepared)
         apply_settings(execution, local, prepared)
@@ -143,4 +146,8 @@ def delete(execution: Execution) -> None:
         .first()
     )
     if local is not None:
-        remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local)
+        is_forced = bool(execution.parameters.get("force"))
+        try:
+            remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local, force=is_forced)
+        except Conflict as conflict:  # something has come to stand on it since it was asked for
+            states.report(execution, Execution.State.FAILED, str(conflict))
