@@ -17,7 +17,7 @@ from inventory.label_rules import Pair, normalise_all
 from orchestration import executions
 from orchestration.archives import ArchiveError
 from orchestration.errors import Refused, bad_parameters, dependent_exists
-from orchestration.fetching import FetchError, fetch_archive, shown_url
+from orchestration.fetching import FetchError, fetch_archive, readable
 from orchestration.folders import unpack_bytes
 from orchestration.identity import check_id
 from orchestration.models import Blueprint, Execution
@@ -69,14 +69,14 @@ def upload(
             content = fetch_archive(url)
         unpack_bytes(content)
     except (ArchiveError, FetchError) as error:
-        keep_refused(by, blueprint, str(error))
+        keep_refused(by, blueprint, str(error), readable(url))
         if isinstance(error, FetchError):
             raise
         raise bad_parameters(str(error)) from None
     with transaction.atomic():
         blueprint.archive = keep_archive(content, file_name or wire_id)
         save_new(by, blueprint)
-        parameters = upload_parameters(blueprint, pairs, shown_url(url))
+        parameters = upload_parameters(blueprint, pairs, readable(url))
         execution = executions.start_upload(by=by, blueprint=blueprint, parameters=parameters)
         blueprint.upload_execution = str(execution.pk)
         blueprint.save(update_fields=["upload_execution"])
@@ -86,7 +86,7 @@ def upload(
             row=blueprint,
             tenant=tenant,
             after={"digest": blueprint.archive_id, "main_file": blueprint.main_file, "visibility": visibility}
-            | ({"url": shown_url(url)} if url else {}),
+            | ({"url": readable(url)} if url else {}),
         )
     return blueprint, execution
 
@@ -113,13 +113,18 @@ def save_new(by: Actor, blueprint: Blueprint) -> None:
         raise taken(blueprint.wire_id, blueprint.tenant) from None
 
 
-def keep_refused(by: Actor, blueprint: Blueprint, why: str) -> None:
+def keep_refused(by: Actor, blueprint: Blueprint, why: str, url: str) -> None:
     """A refused archive leaves a row that says why, and not its bytes; as genuine managers do."""
     if blueprint.is_hidden:
         return
     with transaction.atomic():
         blueprint.state, blueprint.error = State.FAILED_UPLOADING, why
         save_new(by, blueprint)
+        execution = executions.keep_failed_upload(
+            by=by, blueprint=blueprint, parameters=upload_parameters(blueprint, [], url), why=why
+        )
+        blueprint.upload_execution = str(execution.pk)
+        blueprint.save(update_fields=["upload_execution"])
         audit.record(by=by, action="blueprint.upload", row=blueprint, tenant=blueprint.tenant, after={"refused": why})
 
 

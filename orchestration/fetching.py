@@ -37,10 +37,12 @@ class Login:
         return "Basic " + base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
 
 
-def shown_url(url: str) -> str:
-    """The URL without user, password, query and fragment, any of which may hold a secret."""
-    parts = _split(url) if url else None
-    return urlunsplit((parts.scheme, _where(parts), parts.path, "", "")) if parts else ""
+def readable(url: str) -> str:
+    """The URL without user, password, query and fragment, any of which may hold a secret; "" for what is none."""
+    try:
+        return _said(_split(url)) if url else ""
+    except FetchError:
+        return ""
 
 
 def fetch_archive(url: str, login: Login | None = None) -> bytes:
@@ -61,7 +63,7 @@ def fetch_archive(url: str, login: Login | None = None) -> bytes:
                 f"{_said(here)} leads from https to http, which is not followed. Name the https address itself."
             )
         here = there
-    raise FetchError(f"{shown_url(url)} leads on more than {REDIRECTS} times. Name the address of the archive itself.")
+    raise FetchError(f"{readable(url)} leads on more than {REDIRECTS} times. Name the address of the archive itself.")
 
 
 def _split(url: str) -> SplitResult:
