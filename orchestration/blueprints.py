@@ -63,16 +63,7 @@ def upload(
         is_hidden=is_validation,
         created_by=by.user,
     )
-    try:
-        if url:
-            check_free(tenant=tenant, wire_id=wire_id, visibility=visibility)  # before anything is fetched
-            content = fetch_archive(url)
-        unpack_bytes(content)
-    except (ArchiveError, FetchError) as error:
-        keep_refused(by, blueprint, str(error), readable(url))
-        if isinstance(error, FetchError):
-            raise
-        raise bad_parameters(str(error)) from None
+    content = usable(by, blueprint, content, url)
     with transaction.atomic():
         blueprint.archive = keep_archive(content, file_name or wire_id)
         save_new(by, blueprint)
@@ -89,6 +80,22 @@ def upload(
             | ({"url": readable(url)} if url else {}),
         )
     return blueprint, execution
+
+
+def usable(by: Actor, blueprint: Blueprint, content: bytes, url: str) -> bytes:
+    """The archive, fetched where only its URL was sent; one that cannot be used leaves a row that says why."""
+    try:
+        if url:
+            check_free(tenant=blueprint.tenant, wire_id=blueprint.wire_id, visibility=blueprint.visibility)
+            content = fetch_archive(url)  # only now that its id is known to be free
+        unpack_bytes(content)
+    except FetchError as error:
+        keep_refused(by, blueprint, str(error), readable(url))
+        raise
+    except ArchiveError as error:
+        keep_refused(by, blueprint, str(error), readable(url))
+        raise bad_parameters(str(error)) from None
+    return content
 
 
 def upload_parameters(blueprint: Blueprint, labels: list[Pair], url: str) -> dict[str, Any]:

@@ -190,10 +190,10 @@ class Cfy:
         assert not UNANSWERED.search(said.out), f"{said.command}: a column has no value:\n{said.out}"
         return said.columns
 
-    def refused(self, command: str, *args: str, words: str, stdin: str = "") -> Said:
-        """It fails and says why."""
+    def refused(self, command: str, *args: str, words: str, stdin: str = "", ends_with_zero: bool = False) -> Said:
+        """It fails and says why. `ends_with_zero`: the program prints the refusal and ends as if all were well."""
         said = self.say(command, *args, stdin=stdin)
-        assert said.code != 0, f"{said.command} was taken:\n{said.text[-4000:]}"
+        assert (said.code == 0) == ends_with_zero, f"{said.command} ended with {said.code}:\n{said.text[-4000:]}"
         assert words.lower() in said.words.lower(), f"{said.command} says something else:\n{said.text[-4000:]}"
         assert "Traceback" not in said.text, said.text[-4000:]
         return said

@@ -41,12 +41,12 @@ def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
     assert cfy.one("deployments inputs", "one")["word"] == "salut"
     cfy("deployments labels add", "env:test,zone:a", "one")
     cfy("deployments labels delete", "zone", "one")
-    labels = {row["key"]: row["values"] for row in cfy.rows("deployments labels list", "one")}
+    labels = cfy.one("deployments labels list", "one")
     assert sorted(labels["env"]) == ["prod", "test"] and "zone" not in labels
     cfy("deployments set-site", "one", "-s", "paris")
     assert {"site_name": "paris", "deployments": 1} in cfy.rows("deployments summary", "site_name")
     cfy("deployments set-site", "one", "--detach-site")
-    cfy.refused("deployments set-visibility", "one", "-l", "global", words="wider")
+    cfy.refused("deployments set-visibility", "one", "-l", "global", words="wider", ends_with_zero=True)
     cfy.refused("deployments set-owner", "one", "-s", "bob", words="creator")
     assert {row["name"] for row in cfy.rows("workflows list", "-d", "one")} >= {"install", "scale"}
     assert cfy.one("workflows get", "install", "-d", "one")["name"] == "install"
@@ -85,7 +85,7 @@ def look_at_its_parts(cfy):
     cfy.refused("node-instances update-runtime", instance["id"], "-p", "a=1", words=words)
     cfy.refused("node-instances delete-runtime", instance["id"], "-p", "answer", words=words)
     execution = latest(cfy, "one")
-    assert cfy.one("executions get", execution)["status_display"] == "completed"
+    assert cfy.one("executions get", execution)["status"] == "completed"
     assert {"workflow_id": "install", "executions": 1} in cfy.rows("executions summary", "workflow_id")
     graphs = cfy.rows("executions graphs list", execution)
     assert {row["execution_id"] for row in graphs} == {execution}
@@ -102,7 +102,7 @@ def test_executions_are_stopped_and_resumed(cfy, manager, script):
     manager.await_(f"/executions/{execution}", lambda row: row["status"] == "started")
     cfy("executions cancel", execution, "--force")
     manager.await_execution(execution)
-    assert cfy.one("executions get", execution)["status_display"] == "cancelled"
+    assert cfy.one("executions get", execution)["status"] == "cancelled"
     cfy("executions resume", execution)
     manager.await_(f"/executions/{execution}", lambda row: row["status"] == "started")
     cfy("executions cancel", execution, "--kill")

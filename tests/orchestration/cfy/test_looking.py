@@ -59,3 +59,7 @@ def test_members_of_a_cluster_are_listed_and_changed_elsewhere(cfy):
     cfy.refused("cluster brokers get", "b1", words="is not a broker in the cluster")
     cfy.refused("cluster brokers remove", "b1", words="is not a broker in the cluster")
     cfy.refused("cluster remove", "m1", words="is not a manager in the cluster")
+    cfy.refused("cluster brokers add", "b1", "10.0.0.1", words="not allowed")
+    cfy.refused("cluster brokers update", "b1", "-n", "{}", words="is not a broker in the cluster")
+    cfy.refused("cluster db-nodes update", words="not allowed")
+    cfy.refused("db-nodes update", words="not allowed")

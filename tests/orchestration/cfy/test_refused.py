@@ -37,9 +37,11 @@ def test_plugins_are_not_installed(cfy, wagon):
     cfy.refused("plugins download", "some", "-o", str(wagon.with_name("down")), words=words)
     cfy.refused("plugins download_yaml", "some", "-o", str(wagon.with_name("down.yaml")), words=words)
     cfy.refused("plugins install", "some", "--manager-hostname", "m1", words=words)
-    cfy.refused("plugins set-global", "some", words=words)
-    cfy.refused("plugins set-visibility", "some", "-l", "tenant", words=words)
+    cfy.refused("plugins set-global", "some", words=words, ends_with_zero=True)
+    cfy.refused("plugins set-visibility", "some", "-l", "tenant", words=words, ends_with_zero=True)
     cfy.refused("plugins set-owner", "some", "-s", "bob", words=words)
+    assert "blueprint_id" in cfy.table("plugins list_updates")
+    cfy.refused("plugins update", "somebp", words="none is updated")
     cfy.refused("plugins get-update", "some", words="Plugins are not installed on this manager")
     cfy.refused("plugins deployment-labels list", "some", words=words)
     cfy.refused("plugins deployment-labels add", "a:b", "some", words=words)
@@ -76,5 +78,6 @@ def test_events_and_executions_go_with_their_deployment(cfy):
 
 
 def test_there_are_no_agents(cfy):
-    cfy.refused("agents install", "--install-method", "init_script", words="")
-    cfy.refused("agents validate", "--node-id", "n", words="")
+    # The program looks for deployments first, and starts a workflow that none has.
+    cfy.refused("agents install", words="")
+    cfy.refused("agents validate", words="")
