@@ -39,6 +39,7 @@ def wire(address: str, view: Any) -> URLPattern:
 REFUSED = [
     *(wire(name, elsewhere.refused(name, lists=True)) for name in elsewhere.LISTS),
     *(wire(f"{name}/<path:rest>", elsewhere.refused(name)) for name in elsewhere.BELOW),
+    wire("permissions/<str:role>/<str:name>", elsewhere.refused("permissions")),
     wire("contacts", elsewhere.refused("contacts")),
 ]
 

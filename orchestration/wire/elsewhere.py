@@ -59,7 +59,7 @@ LISTS = (
     "deployment-modifications",
 )
 BELOW = (
-    *("plugins", "plugins-updates", "secrets-providers", "snapshots", "log-bundles", "agents", "permissions"),
+    *("plugins", "plugins-updates", "secrets-providers", "snapshots", "log-bundles", "agents"),
     *("maintenance", "deployment-modifications", "managers", "brokers", "db-nodes"),
 )
 
