@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime
 import math
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import LoginFailure
+from accounts import audit
+from accounts.actors import Actor
+from accounts.models import LoginFailure, User
 
 WINDOW = datetime.timedelta(minutes=15)
 
@@ -56,6 +60,24 @@ def forget_failures(username: str, address: str) -> None:
     """After the right password."""
     if _failures(username, address).exists():  # a read is cheap, a delete takes the write lock
         _failures(username, address).delete()
+
+
+def with_locks(users: QuerySet[User]) -> QuerySet[User]:
+    """The same users, each with `is_locked`: must the name wait at any address?"""
+    recent = LoginFailure.objects.filter(username=OuterRef("username"), at__gt=timezone.now() - WINDOW).order_by()
+    counted = recent.values("address").annotate(failures=Count("pk")).filter(failures__gte=settings.LOGIN_FAILURE_LIMIT)
+    return users.annotate(is_locked=Exists(counted))
+
+
+def unlock(*, by: Actor, user: User) -> bool:
+    """Let a name try again at once, from everywhere; False where it was not locked."""
+    locked: Any = with_locks(User.objects.filter(pk=user.pk)).get()
+    if not locked.is_locked:
+        return False
+    with transaction.atomic():
+        LoginFailure.objects.filter(username=_kept(user.username)).delete()
+        audit.record(by=by, action="user.unlock", row=user, tenant=None)
+    return True
 
 
 def address_of(request: HttpRequest | None) -> str:

@@ -17,6 +17,7 @@ from inventory.label_rules import Pair, normalise_all
 from orchestration import executions
 from orchestration.archives import ArchiveError
 from orchestration.errors import Refused, bad_parameters, dependent_exists
+from orchestration.fetching import FetchError, fetch_archive, readable
 from orchestration.folders import unpack_bytes
 from orchestration.identity import check_id
 from orchestration.models import Blueprint, Execution
@@ -25,10 +26,6 @@ State = Blueprint.State
 FAILED = frozenset({State.FAILED_UPLOADING, State.FAILED_EXTRACTING, State.FAILED_PARSING, State.INVALID})
 BUSY = frozenset({State.PENDING, State.UPLOADING, State.EXTRACTING, State.PARSING})
 DEFAULT_MAIN_FILE = "blueprint.yaml"
-NO_URL = (
-    "Blueprints by URL (blueprint_archive_url) are not fetched by this manager yet: "
-    "download the archive and send its bytes, as part `blueprint_archive` or as the body."
-)
 
 
 def upload(
@@ -51,9 +48,7 @@ def upload(
         raise bad_parameters(
             "Can pass blueprint as only one of: URL via blueprint_archive_url, the request body, multi-form or chunked."
         )
-    if url:
-        raise bad_parameters(NO_URL)
-    if not content:
+    if not content and not url:
         raise bad_parameters(
             'Missing application archive in request body or "blueprint_archive_url" in query parameters'
         )
@@ -68,15 +63,12 @@ def upload(
         is_hidden=is_validation,
         created_by=by.user,
     )
-    try:
-        unpack_bytes(content)
-    except ArchiveError as error:
-        keep_refused(by, blueprint, str(error))
-        raise bad_parameters(str(error)) from None
+    content = usable(by, blueprint, content, url)
     with transaction.atomic():
         blueprint.archive = keep_archive(content, file_name or wire_id)
         save_new(by, blueprint)
-        execution = executions.start_upload(by=by, blueprint=blueprint, parameters=upload_parameters(blueprint, pairs))
+        parameters = upload_parameters(blueprint, pairs, readable(url))
+        execution = executions.start_upload(by=by, blueprint=blueprint, parameters=parameters)
         blueprint.upload_execution = str(execution.pk)
         blueprint.save(update_fields=["upload_execution"])
         audit.record(
@@ -84,17 +76,34 @@ def upload(
             action="blueprint.upload",
             row=blueprint,
             tenant=tenant,
-            after={"digest": blueprint.archive_id, "main_file": blueprint.main_file, "visibility": visibility},
+            after={"digest": blueprint.archive_id, "main_file": blueprint.main_file, "visibility": visibility}
+            | ({"url": readable(url)} if url else {}),
         )
     return blueprint, execution
 
 
-def upload_parameters(blueprint: Blueprint, labels: list[Pair]) -> dict[str, Any]:
+def usable(by: Actor, blueprint: Blueprint, content: bytes, url: str) -> bytes:
+    """The archive, fetched where only its URL was sent; one that cannot be used leaves a row that says why."""
+    try:
+        if url:
+            check_free(tenant=blueprint.tenant, wire_id=blueprint.wire_id, visibility=blueprint.visibility)
+            content = fetch_archive(url)  # only now that its id is known to be free
+        unpack_bytes(content)
+    except FetchError as error:
+        keep_refused(by, blueprint, str(error), readable(url))
+        raise
+    except ArchiveError as error:
+        keep_refused(by, blueprint, str(error), readable(url))
+        raise bad_parameters(str(error)) from None
+    return content
+
+
+def upload_parameters(blueprint: Blueprint, labels: list[Pair], url: str) -> dict[str, Any]:
     """What the upload execution shows that it was asked for."""
     return {
         "blueprint_id": blueprint.wire_id,
         "app_file_name": blueprint.main_file,
-        "url": None,
+        "url": url or None,
         "validate_only": blueprint.is_hidden,
         "labels": [{"key": key, "value": value} for key, value in labels],
     }
@@ -102,7 +111,8 @@ def upload_parameters(blueprint: Blueprint, labels: list[Pair]) -> dict[str, Any
 
 def save_new(by: Actor, blueprint: Blueprint) -> None:
     """Insert the row; 409 where its id is taken."""
-    make_room(by=by, tenant=blueprint.tenant, wire_id=blueprint.wire_id, visibility=blueprint.visibility)
+    for row in check_free(tenant=blueprint.tenant, wire_id=blueprint.wire_id, visibility=blueprint.visibility):
+        row.delete()
     try:
         with transaction.atomic():
             blueprint.save(force_insert=True)
@@ -110,25 +120,30 @@ def save_new(by: Actor, blueprint: Blueprint) -> None:
         raise taken(blueprint.wire_id, blueprint.tenant) from None
 
 
-def keep_refused(by: Actor, blueprint: Blueprint, why: str) -> None:
+def keep_refused(by: Actor, blueprint: Blueprint, why: str, url: str) -> None:
     """A refused archive leaves a row that says why, and not its bytes; as genuine managers do."""
     if blueprint.is_hidden:
         return
     with transaction.atomic():
         blueprint.state, blueprint.error = State.FAILED_UPLOADING, why
         save_new(by, blueprint)
+        execution = executions.keep_failed_upload(
+            by=by, blueprint=blueprint, parameters=upload_parameters(blueprint, [], url), why=why
+        )
+        blueprint.upload_execution = str(execution.pk)
+        blueprint.save(update_fields=["upload_execution"])
         audit.record(by=by, action="blueprint.upload", row=blueprint, tenant=blueprint.tenant, after={"refused": why})
 
 
-def make_room(*, by: Actor, tenant: Tenant, wire_id: str, visibility: str) -> None:
-    """409 where the id is taken; what failed under it goes."""
+def check_free(*, tenant: Tenant, wire_id: str, visibility: str) -> list[Blueprint]:
+    """409 where the id is taken; otherwise what failed under it and may go."""
     rows = Blueprint.objects.filter(wire_id=wire_id)
     if visibility != Visibility.GLOBAL:
         rows = rows.filter(Q(tenant=tenant) | Q(visibility=Visibility.GLOBAL))
-    for row in rows.defer("plan"):
-        if row.tenant_id != tenant.pk or row.state not in FAILED:
-            raise taken(wire_id, tenant)
-        row.delete()
+    found = list(rows.defer("plan"))
+    if any(row.tenant_id != tenant.pk or row.state not in FAILED for row in found):
+        raise taken(wire_id, tenant)
+    return found
 
 
 def taken(wire_id: str, tenant: Tenant) -> Refused:

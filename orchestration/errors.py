@@ -6,11 +6,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-PREMIUM = (
-    "This feature exists only in the premium edition of Cloudify. "
-    "Here it is part of the product: use its pages, or /api/v1 (see /api/v1/docs/)."
-)
-
 
 class Refused(Exception):
     """A request that is not carried out; `extra` are further keys of the reply's body."""

@@ -123,6 +123,23 @@ def start_upload(*, by: Actor, blueprint: Blueprint, parameters: dict[str, Any])
     return start_own(by=by, tenant=blueprint.tenant, workflow=UPLOAD, blueprint=blueprint, parameters=parameters)
 
 
+def keep_failed_upload(*, by: Actor, blueprint: Blueprint, parameters: dict[str, Any], why: str) -> Execution:
+    """The execution of an upload that failed before there was anything to run: clients look there for the reason."""
+    execution = Execution.objects.create(
+        tenant=blueprint.tenant,
+        blueprint=blueprint,
+        workflow=UPLOAD,
+        parameters=parameters,
+        allow_custom_parameters=True,
+        visibility=blueprint.visibility,
+        created_by=by.user,
+    )
+    states.tell(execution, "workflow_started", f"Starting '{UPLOAD}' workflow execution")
+    states.report(execution, Execution.State.FAILED, why)
+    states.tell_end(execution)
+    return execution
+
+
 def start_own(
     *,
     by: Actor,

@@ -56,7 +56,10 @@ def post_events(store: Store, call: Call) -> None:
 
 def change_operation(store: Store, operation_id: str, change: Row) -> None:
     """Store an operation's new state, and do what a manager does because of it."""
-    operation = store.operation(operation_id)
+    try:
+        operation = store.operation(operation_id)
+    except LookupError:
+        return  # of a graph that is not stored, such as the clean-up before a cancelled execution goes on
     if operation["state"] in ("succeeded", "failed", "rescheduled") and change["state"] != operation["state"]:
         return
     store.update_operation(operation_id, {"state": change["state"]})

@@ -11,32 +11,27 @@ from orchestration.wire import (
     cluster,
     deployment_groups,
     deployments,
+    elsewhere,
     events,
     execution_groups,
     executions,
+    graphs,
     installation,
     nodes,
-    people,
     schedules,
+    secret_share,
     secrets,
     sites,
+    tenants,
+    tokens,
     trail,
     updates,
+    user_groups,
+    users,
     vocabulary,
     workflows,
 )
 from orchestration.wire.views import NotThere
-
-PREMIUM = (
-    "license",
-    "users",
-    "users/<path:rest>",
-    "user-groups",
-    "user-groups/<path:rest>",
-    "secrets-providers",
-    "secrets-providers/<path:rest>",
-    "tenants/<path:rest>",
-)
 
 
 def wire(address: str, view: Any) -> URLPattern:
@@ -44,6 +39,14 @@ def wire(address: str, view: Any) -> URLPattern:
     pattern: URLPattern = path(address, view.as_view())
     return pattern
 
+
+# Addresses of which nothing is served but, in some, an empty list.
+REFUSED = [
+    *(wire(name, elsewhere.refused(name, lists=True)) for name in elsewhere.LISTS),
+    *(wire(f"{name}/<path:rest>", elsewhere.refused(name)) for name in elsewhere.BELOW),
+    wire("permissions/<str:role>/<str:name>", elsewhere.refused("permissions")),
+    wire("contacts", elsewhere.refused("contacts")),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     wire("ok", installation.Ok),
@@ -57,17 +60,28 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("brokers", cluster.Brokers),
     wire("db-nodes", cluster.DbNodes),
     wire("provider/context", installation.ProviderContext),
-    wire("user", people.WhoAmI),
-    wire("tenants", people.Tenants),
-    wire("tokens", people.Tokens),
-    wire("tokens/<str:wire_id>", people.Token),
+    wire("user", users.WhoAmI),
+    wire("users", users.Users),
+    wire("users/active/<str:username>", users.UserActive),
+    wire("users/unlock/<str:username>", users.UserUnlock),
+    wire("users/<str:username>", users.UserDetail),
+    wire("user-groups", user_groups.Groups),
+    wire("user-groups/users", user_groups.GroupUsers),
+    wire("user-groups/<str:name>", user_groups.GroupDetail),
+    wire("tenants", tenants.Tenants),
+    wire("tenants/users", tenants.TenantUsers),
+    wire("tenants/user-groups", tenants.TenantGroups),
+    wire("tenants/<str:name>", tenants.TenantDetail),
+    wire("tokens", tokens.Tokens),
+    wire("tokens/<str:wire_id>", tokens.Token),
+    wire("permissions", elsewhere.Permissions),
+    wire("permissions/<str:role>", elsewhere.Permissions),
     wire("blueprints", blueprints.BlueprintList),
     wire("blueprints/<str:wire_id>", blueprints.BlueprintDetail),
     wire("blueprints/<str:wire_id>/validate", blueprints.BlueprintValidate),
     wire("blueprints/<str:wire_id>/archive", blueprints.BlueprintArchive),
     wire("blueprints/<str:wire_id>/set-visibility", blueprints.BlueprintVisibility),
     wire("searches/blueprints", blueprints.BlueprintSearch),
-    wire("plugins", installation.Plugins),
     wire("deployments", deployments.DeploymentList),
     wire("deployments/<str:wire_id>", deployments.DeploymentDetail),
     wire("deployments/<str:wire_id>/capabilities", deployments.DeploymentCapabilities),
@@ -88,6 +102,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("sites/<str:name>", sites.SiteDetail),
     wire("secrets", secrets.SecretList),
     wire("searches/secrets", secrets.SecretSearch),
+    wire("secrets/share/export", secret_share.SecretExport),
+    wire("secrets/share/import", secret_share.SecretImport),
     wire("secrets/<str:key>", secrets.SecretDetail),
     wire("secrets/<str:key>/set-visibility", secrets.SecretVisibility),
     wire("labels/<str:kind>", vocabulary.LabelKeys),
@@ -104,6 +120,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("execution-schedules", schedules.ScheduleList),
     wire("execution-schedules/<str:wire_id>", schedules.ScheduleDetail),
     wire("audit", trail.Audit),
-    *(wire(address, installation.Premium) for address in PREMIUM),
+    wire("tasks_graphs", graphs.TaskGraphs),
+    wire("operations", graphs.Operations),
+    wire("operations/<str:wire_id>", graphs.OperationDetail),
+    wire("license-check", elsewhere.LicenseCheck),
+    wire("snapshot-status", elsewhere.SnapshotStatus),
+    wire("idp", elsewhere.IdentityProvider),
+    wire("ldap", elsewhere.Ldap),
+    *REFUSED,
     re_path(r"^.*$", NotThere.as_view()),
 ]

@@ -17,6 +17,7 @@ from tests.samples import sample
 NOUNS = {
     "users": "accounts.User",
     "groups": "accounts.Group",
+    "user-groups": "accounts.Group",
     "tenants": "accounts.Tenant",
     "members": "accounts.Membership",
     "memberships": "accounts.Membership",
@@ -49,8 +50,9 @@ NOUNS = {
 }
 # Arguments that name no row: (argument) -> what to put there.
 WORDS = {"digest": "0" * 64, "key": "env", "rest": "nosuch", "path": "nosuch", "name": "nosuch", "scope": "rest"}
+WORDS |= {"username": "nosuch", "role": "viewer"}
 # On the wire these are known by name.
-BY_NAME = {"inventory.Site", "inventory.Filter", "accounts.Secret", "accounts.Tenant"}
+BY_NAME = {"inventory.Site", "inventory.Filter", "accounts.Secret", "accounts.Tenant", "accounts.Group"}
 ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>((?:[^()]|\([^()]*\))*)\)")
 
 
@@ -142,6 +144,8 @@ def identifier(row: models.Model, label: str, *, on_wire: bool) -> str:
     """How an address names the row."""
     if on_wire and hasattr(row, "wire_id"):
         return str(row.wire_id)
+    if on_wire and label == "accounts.User":
+        return str(row.username)
     if on_wire and label in BY_NAME:
         return str(row.name)
     return str(row.pk)

@@ -13,13 +13,14 @@ from inventory import label_rules
 from inventory.models import Archive
 from orchestration import blueprints, executions
 from orchestration.errors import Refused, bad_parameters, not_found
+from orchestration.fetching import FetchError
 from orchestration.folders import kind_of
 from orchestration.models import Blueprint, Execution
 from orchestration.wire.blueprint_rules import matching, read_rules
 from orchestration.wire.blueprint_shape import BLUEPRINT
 from orchestration.wire.execution_shape import EXECUTION
 from orchestration.wire.listing import find, listed, one
-from orchestration.wire.uploads import PARSERS, read_upload
+from orchestration.wire.uploads import PARSERS, Upload, read_upload
 from orchestration.wire.views import WireView
 
 SYNC_SECONDS = 120.0
@@ -114,18 +115,13 @@ class BlueprintDetail(BlueprintView):
     def upload(self, wire_id: str, *, is_validation: bool) -> Response:
         """Take the archive; wait for its end unless `async_upload` is set."""
         sent = read_upload(self.request)
-        row, execution = blueprints.upload(
-            by=self.actor,
-            tenant=self.tenant,
-            wire_id=wire_id,
-            content=sent.content,
-            url=sent.url,
-            file_name=sent.file_name,
-            main_file=sent.main_file,
-            visibility=self.allowed_visibility(sent.visibility),
-            labels=sent.labels,
-            is_validation=is_validation,
-        )
+        try:
+            row, execution = self.take(sent, wire_id, is_validation=is_validation)
+        except FetchError as error:
+            if sent.is_async and not is_validation:  # told by the row, as everything that goes wrong later
+                return self.shown(self.rows().get(tenant=self.tenant, wire_id=wire_id), status=201)
+            words = FAILED_WORDS[Blueprint.State.FAILED_UPLOADING]
+            raise Refused(400, "invalid_blueprint_error", f"Blueprint `{wire_id}` {words}. Error: {error}") from None
         if sent.is_async:
             return self.shown(row, status=201) if not is_validation else self.validated(row, execution)
         executions.wait_for(execution, SYNC_SECONDS)
@@ -143,6 +139,21 @@ class BlueprintDetail(BlueprintView):
             raise Refused(400, "invalid_blueprint_error", f"Blueprint `{wire_id}` {words}. Error: {row.error}")
         return self.shown(row, status=201)
 
+    def take(self, sent: Upload, wire_id: str, *, is_validation: bool) -> tuple[Blueprint, Execution]:
+        """Keep what was sent, or what is found at its URL."""
+        return blueprints.upload(
+            by=self.actor,
+            tenant=self.tenant,
+            wire_id=wire_id,
+            content=sent.content,
+            url=sent.url,
+            file_name=sent.file_name,
+            main_file=sent.main_file,
+            visibility=self.allowed_visibility(sent.visibility),
+            labels=sent.labels,
+            is_validation=is_validation,
+        )
+
     def validated(self, row: Blueprint, execution: Execution) -> Response:
         """The record of a validation; it is gone when the validation has ended, and its execution says how."""
         if execution.state == Execution.State.FAILED:
@@ -157,6 +168,8 @@ class BlueprintDetail(BlueprintView):
         row = self.found(wire_id)
         body = self.body()
         unknown = sorted(set(body) - {"labels", "creator", "created_at"})
+        if body.get("creator"):
+            raise bad_parameters("A blueprint stays its creator's: upload it again as the user who is to own it.")
         if unknown or "labels" not in body:
             raise bad_parameters(
                 f"Only labels of a blueprint can be changed; not: {', '.join(unknown)}"

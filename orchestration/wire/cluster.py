@@ -13,8 +13,9 @@ from inventory.health.members import MembersError
 from inventory.health.values import Health, HostHealth, PartHealth, worst
 from inventory.layout import External, Layout, Part
 from orchestration.belonging import Standing, layout_here, standing
-from orchestration.errors import PREMIUM, Refused
+from orchestration.errors import Refused, illegal_action
 from orchestration.release import API_VERSION, operating_system
+from orchestration.wire.elsewhere import REASONS
 from orchestration.wire.listing import envelope, read_page
 from orchestration.wire.times import wire_time
 from orchestration.wire.views import WireView
@@ -48,8 +49,8 @@ class ClusterView(WireView):
     has_tenant = False
 
     def refuse(self, request: Request, **kwargs: Any) -> Response:
-        """404 with the code that clients know: the portal that built a cluster changes its members."""
-        raise Refused(404, "missing_premium_package_error", PREMIUM)
+        """400: the portal that built a cluster changes its members."""
+        raise illegal_action(REASONS["managers"])
 
     post = put = delete = refuse
 

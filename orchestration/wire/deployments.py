@@ -58,6 +58,8 @@ class DeploymentView(WireView):
             rows = rows.filter(
                 pk__in=DeploymentGroup.members.through.objects.filter(deploymentgroup=found).values("deployment")
             )
+        if self.flag("_environments_only"):
+            rows = rows.filter(labels__key=label_rules.TYPE_KEY, labels__value="environment")
         matching = rows.matching(wanted) if wanted else rows  # type: ignore[attr-defined]
         hidden = rows.count() - matching.count() if is_filtered else None
         return listed(matching, query, DEPLOYMENT, filtered=hidden)

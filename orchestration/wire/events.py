@@ -13,10 +13,10 @@ from rest_framework.response import Response
 
 from orchestration.errors import Refused, bad_parameters
 from orchestration.models import ExecutionEvent
+from orchestration.wire.elsewhere import Kept
 from orchestration.wire.execution_shape import read_id
 from orchestration.wire.listing import envelope, read_page
 from orchestration.wire.times import read_time, wire_time
-from orchestration.wire.views import WireView
 
 DEFAULT_SIZE = 10_000
 WILDCARDS = 8
@@ -54,10 +54,11 @@ COMMON = (
 ).split()
 
 
-class Events(WireView):
+class Events(Kept):
     """GET /events."""
 
-    needs = {"GET": "execution.view"}
+    needs = {"GET": "execution.view", "DELETE": "execution.start"}
+    subject = "events"
     resource = "event"
 
     def get(self, request: Request) -> Response:

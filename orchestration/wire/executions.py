@@ -12,6 +12,7 @@ from inventory.models import Deployment
 from orchestration import deployments, executions, schedules
 from orchestration.errors import not_found
 from orchestration.models import Execution, LocalDeployment
+from orchestration.wire.elsewhere import Kept
 from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import find, listed
 from orchestration.wire.schedules import read_scheduled_time
@@ -37,10 +38,11 @@ class ExecutionView(WireView):
         return row
 
 
-class ExecutionList(ExecutionView):
+class ExecutionList(ExecutionView, Kept):
     """List and start."""
 
-    needs = {"GET": "execution.view", "POST": "execution.start"}
+    needs = {"GET": "execution.view", "POST": "execution.start", "DELETE": "execution.start"}
+    subject = "executions"
 
     def said(self, method: str | None) -> str:
         return "execution_start" if method == "POST" else "execution_list"

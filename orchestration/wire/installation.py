@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from orchestration.belonging import is_broker_alive, is_database_alive
 from orchestration.config import authorization, items_of
-from orchestration.errors import PREMIUM, Refused, not_found
+from orchestration.errors import illegal_action, not_found
 from orchestration.release import API_VERSION, operating_system
 from orchestration.wire.listing import Page, envelope
 from orchestration.wire.views import WireView
@@ -77,7 +77,9 @@ class Status(OpenView):
 
 
 class Config(OpenView):
-    """Settings that clients read."""
+    """Settings that clients read. They are changed where the installation has all its settings."""
+
+    needs = {"GET": "installation.view", "PUT": "installation.manage"}
 
     def get(self, request: Request, name: str = "") -> Response:
         if name:
@@ -91,6 +93,11 @@ class Config(OpenView):
         if scope in (None, "authorization"):
             response.data["authorization"] = authorization()
         return response
+
+    def put(self, request: Request, name: str = "") -> Response:
+        raise illegal_action(
+            f"The configuration is not changed through the API: {name or 'it'} is a setting of this installation; see .env.example."
+        )
 
 
 class Maintenance(OpenView):
@@ -108,36 +115,8 @@ class Maintenance(OpenView):
         )
 
 
-class InTenant(WireView):
-    """Lists of a tenant that are empty here."""
-
-    needs = {"GET": "deployment.view"}
-
-    def get(self, request: Request) -> Response:
-        return whole([])
-
-
-class Plugins(InTenant):
-    """GET /plugins: none can be installed."""
-
-    resource = "plugin"
-
-
 class ProviderContext(OpenView):
     """What genuine managers keep from their bootstrap."""
 
     def get(self, request: Request) -> Response:
         return Response({"name": "provider", "context": {"cloudify": {}}})
-
-
-class Premium(WireView):
-    """What v3.1 keeps for another edition; here it is part of the product, elsewhere."""
-
-    needs = dict.fromkeys(("GET", "PUT", "POST", "PATCH", "DELETE"), "installation.view")
-    has_tenant = False
-
-    def refuse(self, request: Request, **kwargs: Any) -> Response:
-        """404 with the code that clients know."""
-        raise Refused(404, "missing_premium_package_error", PREMIUM)
-
-    get = put = post = patch = delete = refuse

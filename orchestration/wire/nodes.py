@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orchestration.errors import illegal_action
 from orchestration.models import BlueprintNode, NodeInstance
 from orchestration.wire.deployment_shape import is_drifted, is_status_check_ok
 from orchestration.wire.listing import find, listed
@@ -126,8 +127,14 @@ class NodeInstances(WireView):
 class NodeInstanceDetail(NodeInstances):
     """GET /node-instances/ID. Writing them is left to running workflows."""
 
-    needs = {"GET": "deployment.view"}
+    needs = {"GET": "deployment.view", "PATCH": "execution.start"}
 
     def get(self, request: Request, wire_id: str = "") -> Response:
         include = INSTANCE.included(request.query_params.get("_include"))
         return Response(INSTANCE.render(find(INSTANCE.load(self.rows(), include), "NodeInstance", wire_id), include))
+
+    def patch(self, request: Request, wire_id: str) -> Response:
+        find(self.rows(), "NodeInstance", wire_id)
+        raise illegal_action(
+            "Node instances are written by workflows alone: change runtime properties in an operation (ctx.instance.runtime_properties)."
+        )

@@ -137,6 +137,8 @@ class SecretDetail(SecretView):
     def patch(self, request: Request, key: str) -> Response:
         row = self.for_blueprints(key)
         self.refuse_provider()
+        if self.body().get("creator"):
+            raise bad_parameters("A secret stays its creator's: create it again as the user who is to own it.")
         if self.body().get("value") is not None:
             replace_secret(by=self.actor, secret=row, value=as_text(self.body()["value"]))
         change_secret(

@@ -9,17 +9,18 @@ from rest_framework.response import Response
 from accounts.models import AuditEntry
 from accounts.reads import visible_audit
 from orchestration.errors import bad_parameters
+from orchestration.wire.elsewhere import Kept
 from orchestration.wire.times import read_time
-from orchestration.wire.views import WireView
 
 OPERATIONS = {"create": "create", "upload": "create", "start": "create", "delete": "delete", "revoke": "delete"}
 SORTS = {"created_at": "at", "id": "id", "ref_table": "object_type", "operation": "action", "creator_name": "actor"}
 
 
-class Audit(WireView):
+class Audit(Kept):
     """GET /audit: who changed what, for the tenant's managers and system administrators."""
 
-    needs = {"GET": "audit.view"}
+    needs = {"GET": "audit.view", "DELETE": "audit.view"}
+    subject = "audit"
     resource = "audit_log"
 
     def get(self, request: Request) -> Response:

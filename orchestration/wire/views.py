@@ -34,7 +34,7 @@ class MayOnWire(BasePermission):
         needed = view.needed(request.method)
         if needed is None or needed == "" or needed in OPEN_ACTIONS:
             return True
-        tenants = view.tenants_to_look_in()
+        tenants = view.tenants_to_look_in() or [None]  # None: what a person may without any tenant
         if not any(may(request.user, needed, tenant) for tenant in tenants):
             raise forbidden(
                 f"User `{request.user}` is not permitted to perform the action "

@@ -169,7 +169,7 @@ def test_alone_without_a_worker_it_is_degraded_and_without_a_broker_it_fails(ask
 def test_members_are_changed_by_the_portal_that_built_the_cluster(ask):
     for path in ("/managers", "/brokers", "/db-nodes"):
         reply = ask(path, "POST", data="{}", content_type="application/json")
-        assert (reply.status_code, reply.json()["error_code"]) == (404, "missing_premium_package_error")
+        assert (reply.status_code, reply.json()["error_code"]) == (400, "illegal_action_error")
 
 
 def test_nobody_is_told_without_signing_in(client, servers):

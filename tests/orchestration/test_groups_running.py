@@ -33,7 +33,7 @@ DIFFERENT: dict[int, tuple[str, int, set[str]]] = {
 @pytest.fixture(scope="module")
 def home(manager):
     """The manager, in a tenant of this module's own."""
-    return manager.in_tenant("groups")
+    return manager.in_new_tenant("groups")
 
 
 @pytest.fixture(scope="module")

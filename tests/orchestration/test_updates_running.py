@@ -70,7 +70,7 @@ def packed(blueprint):
 @pytest.fixture(scope="module")
 def home(manager):
     """The manager, in a tenant of this module's own."""
-    return manager.in_tenant("updates")
+    return manager.in_new_tenant("updates")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The official command line `cfy` as an operator has it: a program of its own, in a home of its own, pointed at a running portal.
+"""The official command line `cfy` as an operator has it: a process of its own, in a home of its own, pointed at a running portal.
 
     cfy("sites create", "london")                    it must end with 0
     cfy.rows("sites list")                           the list, as dictionaries (`--json`)
@@ -11,17 +11,23 @@ The first argument is a literal on purpose: test_every_command.py reads from it 
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import json
 import os
 import re
+import signal
 import subprocess
+import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.orchestration.cfy import environment
 from tests.orchestration.running import PASSWORD
+from tests.services.portal import children
 
 UNANSWERED = re.compile(r"\|\s*N/A\s*\|")
 
@@ -62,13 +68,64 @@ class Said:
         raise AssertionError(f"{self.command}: there is no table:\n{self.text[-3000:]}")
 
 
+class Warm:
+    """The process that has the client's libraries loaded (warm.py), and calls that are forked from it, one after another."""
+
+    def __init__(self) -> None:
+        environment.make()
+        python = str(environment.VENV / "bin" / "python")
+        self.process = subprocess.Popen(
+            [python, "-W", "ignore", str(Path(__file__).with_name("warm.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "LC_ALL": "C.UTF-8"},
+        )
+        atexit.register(self.close)
+
+    def call(
+        self, arguments: list[str], env: dict[str, str], folder: Path, stdin: str, seconds: float
+    ) -> tuple[int, str, str]:
+        """(exit status, standard output, standard error) of one call."""
+        with tempfile.TemporaryDirectory() as files:
+            paths = {name: Path(files) / name for name in ("stdin", "stdout", "stderr")}
+            for name, path in paths.items():
+                path.write_text(stdin if name == "stdin" else "")
+            request = {"arguments": arguments, "env": env, "folder": str(folder)}
+            request |= {name: str(path) for name, path in paths.items()}
+            assert self.process.stdin and self.process.stdout
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            watch = threading.Timer(seconds, self.close)
+            watch.start()
+            answer = self.process.stdout.readline()
+            watch.cancel()
+            out, err = paths["stdout"].read_text(), paths["stderr"].read_text()
+        if not answer:
+            warm.cache_clear()
+            raise AssertionError(f"cfy {' '.join(arguments)} took longer than {seconds} s:\n{(out + err)[-3000:]}")
+        return json.loads(answer), out, err
+
+    def close(self) -> None:
+        """End it, and what it forked."""
+        for child in children(self.process.pid):
+            os.kill(child, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(10)
+
+
+@functools.cache
+def warm() -> Warm:
+    """The one of this process."""
+    return Warm()
+
+
 class Cfy:
     """One operator's `cfy`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        self.program = str(environment.make())
         self.env = {
             "HOME": str(home),
             "CFY_WORKDIR": str(home / ".cloudify"),
@@ -103,17 +160,13 @@ class Cfy:
             *secure,
         )
 
-    def say(
-        self, command: str, *args: str, stdin: str | None = None, seconds: float = 120, before: tuple[str, ...] = ()
-    ) -> Said:
+    def say(self, command: str, *args: str, stdin: str = "", seconds: float = 120) -> Said:
         """Run it, whatever it answers."""
-        line = [self.program, *before, *command.split(), *args]
-        done = subprocess.run(
-            line, env=self.env, cwd=self.home, input=stdin or "", capture_output=True, text=True, timeout=seconds
-        )
-        return Said(" ".join(["cfy", command, *args]), done.returncode, done.stdout, done.stderr)
+        arguments = [*command.split(), *args]
+        code, out, err = warm().call(arguments, self.env, self.home, stdin, seconds)
+        return Said(" ".join(["cfy", *arguments]), code, out, err)
 
-    def __call__(self, command: str, *args: str, stdin: str | None = None, seconds: float = 120) -> Said:
+    def __call__(self, command: str, *args: str, stdin: str = "", seconds: float = 120) -> Said:
         said = self.say(command, *args, stdin=stdin, seconds=seconds)
         assert said.code == 0, f"{said.command} ended with {said.code}:\n{said.text[-4000:]}"
         return said
@@ -137,10 +190,10 @@ class Cfy:
         assert not UNANSWERED.search(said.out), f"{said.command}: a column has no value:\n{said.out}"
         return said.columns
 
-    def refused(self, command: str, *args: str, words: str, stdin: str | None = None) -> Said:
-        """It fails and says why."""
+    def refused(self, command: str, *args: str, words: str, stdin: str = "", ends_with_zero: bool = False) -> Said:
+        """It fails and says why. `ends_with_zero`: the program prints the refusal and ends as if all were well."""
         said = self.say(command, *args, stdin=stdin)
-        assert said.code != 0, f"{said.command} was taken:\n{said.text[-4000:]}"
+        assert (said.code == 0) == ends_with_zero, f"{said.command} ended with {said.code}:\n{said.text[-4000:]}"
         assert words.lower() in said.words.lower(), f"{said.command} says something else:\n{said.text[-4000:]}"
         assert "Traceback" not in said.text, said.text[-4000:]
         return said

@@ -13,7 +13,7 @@ from tests.orchestration.running import CAST, Manager
 @pytest.fixture(scope="session")
 def manager(tmp_path_factory) -> Iterator[Manager]:
     """A portal with admin, bob (user), vera (viewer) and nora (no tenant); the replayed calls have one of their own."""
-    running = Manager(tmp_path_factory.mktemp("manager"))
+    running = Manager(tmp_path_factory.mktemp("manager"), env={"ENDPOINT_NETWORKS": "127.0.0.0/8"})
     try:
         running.start()
         running.run(CAST)

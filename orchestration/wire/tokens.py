@@ -1,4 +1,4 @@
-"""The caller, tenants and tokens on the wire."""
+"""API tokens on the wire."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import datetime
 import re
 from typing import Any
 
-from django.db.models import Count
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import ApiToken, Membership, Tenant, User
-from accounts.roles import may, tenants_of
+from accounts.models import ApiToken
+from accounts.roles import may
 from accounts.tokens import mint_token, revoke_token
 from orchestration.errors import bad_parameters, not_found
 from orchestration.wire.listing import find, listed
-from orchestration.wire.shapes import Field, Shape, always, column
+from orchestration.wire.shapes import Field, Shape, column
 from orchestration.wire.times import wire_time
 from orchestration.wire.views import WireView
 
@@ -33,83 +32,6 @@ UNITS = {
     "month": 43200,
     "year": 525600,
 }
-
-
-class WhoAmI(WireView):
-    """The caller; `_get_data=true` names tenants, roles and groups instead of counting them."""
-
-    needs = {"GET": "account.manage_own"}
-    has_tenant = False
-
-    def get(self, request: Request) -> Response:
-        return Response(told_of(self.user, is_full=self.flag("_get_data")))
-
-
-def told_of(user: User, *, is_full: bool) -> dict[str, Any]:
-    """A user as v3.1 shows one."""
-    direct = dict(Membership.objects.filter(user=user).values_list("tenant__name", "role"))
-    groups = list(user.groups.all())
-    through: dict[str, dict[str, list[str]]] = {}
-    rows = Membership.objects.filter(group__in=groups).values_list("tenant__name", "role", "group__name")
-    for tenant, role, group in rows:
-        through.setdefault(tenant, {}).setdefault(role, []).append(group)
-    roles = {
-        tenant: sorted({role, *through.get(tenant, {})} - {""})
-        for tenant, role in {**dict.fromkeys(through, ""), **direct}.items()
-    }
-    return {
-        "username": user.username,
-        "tenants": roles if is_full else len(roles),
-        "tenant_roles": {"direct": direct, "groups": through} if is_full else None,
-        "groups": [group.name for group in groups] if is_full else len(groups),
-        "role": user.role,
-        "group_system_roles": group_roles(groups),
-        "active": user.is_active,
-        "created_at": wire_time(user.created_at),
-        "first_login_at": None,
-        "last_login_at": wire_time(user.last_login),
-        "is_locked": False,
-        "show_getting_started": False,
-        "password_hash": None,
-    }
-
-
-def group_roles(groups: list[Any]) -> dict[str, list[str]]:
-    """{role: [groups that give it]}, without the role that everybody has."""
-    found: dict[str, list[str]] = {}
-    for group in groups:
-        if group.role != "default":
-            found.setdefault(group.role, []).append(group.name)
-    return found
-
-
-TENANT = Shape(
-    "Tenant",
-    {
-        "name": column("name"),
-        "groups": Field(lambda row: row.group_count),
-        "users": Field(lambda row: row.user_count),
-        "user_roles": always(None),
-        "rabbitmq_username": always(None),
-        "rabbitmq_password": always(None),
-        "rabbitmq_vhost": always(None),
-    },
-    search=("name",),
-    order=("pk",),
-)
-
-
-class Tenants(WireView):
-    """The tenants in which the caller has a role; a system administrator sees all."""
-
-    needs = {"GET": "installation.view", "POST": "installation.view"}
-    has_tenant = False
-
-    def get(self, request: Request) -> Response:
-        rows = Tenant.objects.filter(pk__in=[tenant.pk for tenant in tenants_of(self.user)]).annotate(
-            user_count=Count("memberships__user", distinct=True), group_count=Count("memberships__group", distinct=True)
-        )
-        return listed(rows, request.query_params, TENANT)
 
 
 TOKEN = Shape(

@@ -1,0 +1,65 @@
+"""What a manager says of itself, by `cfy`: status, configuration, permissions, audit, license."""
+
+from __future__ import annotations
+
+
+def test_status(cfy):
+    assert cfy.table("status") == ["service", "status"]
+    assert cfy.one("status")["status"] == "OK"
+    assert cfy.one("cluster status")["status"] == "OK"
+    assert "deactivated" in cfy("maintenance-mode status").words
+    cfy.refused("maintenance-mode activate", words="There is no maintenance mode")
+    cfy.refused("maintenance-mode deactivate", words="There is no maintenance mode")
+
+
+def test_configuration_is_read_and_not_changed(cfy):
+    assert cfy.table("config list") == ["name", "value", "scope", "updated_at", "is_editable", "admin_only"]
+    cfy.refused("config update", "{'task_retries': 3}", words="a setting of this installation")
+
+
+def test_permissions_are_read_and_not_changed(cfy):
+    rows = {row["permission"]: row["roles"] for row in cfy.rows("permissions list")}
+    assert rows["tenant.manage"] == ["sys_admin"] and "viewer" in rows["deployment.view"]
+    assert {row["permission"] for row in cfy.rows("permissions list", "--role", "viewer")} < set(rows)
+    cfy.refused("permissions allow", "--role", "viewer", "--permission", "secret.change", words="is fixed here")
+    cfy.refused("permissions disallow", "--role", "viewer", "--permission", "secret.view", words="is fixed here")
+
+
+def test_no_license_is_needed(cfy, tmp_path):
+    assert "Manager is licensed" in cfy("license check").words
+    assert cfy.rows("license list") == []
+    file = tmp_path / "license.yaml"
+    file.write_text("license: {}")
+    cfy.refused("license upload", str(file), words="needs no license")
+    cfy.refused("license remove", words="needs no license")
+    assert cfy.rows("license environments list") == []
+    assert "count: 0" in cfy("license environments count").words
+
+
+def test_the_audit_trail(cfy, cfy_of):
+    assert cfy.table("auditlog list") == ["operation", "ref_object", "creator_name", "execution_id", "created_at"]
+    assert {row["creator_name"] for row in cfy.rows("auditlog list", "-c", "admin")} == {"admin"}
+    cfy_of("vera").refused("auditlog list", words="not permitted")
+    cfy.refused("auditlog truncate", "-b", "now", words="cannot be cut")
+
+
+def test_who_signs_in_how(cfy):
+    assert "local" in cfy("idp get").words
+    assert "disabled" in cfy("ldap status").words
+    cfy.refused("ldap set", "-s", "ldap://nowhere", "-d", "example", words="asks no LDAP server")
+
+
+def test_members_of_a_cluster_are_listed_and_changed_elsewhere(cfy):
+    assert isinstance(cfy.rows("cluster managers list"), list)
+    assert isinstance(cfy.rows("cluster brokers list"), list)
+    assert isinstance(cfy.rows("cluster db-nodes list"), list)
+    assert isinstance(cfy.rows("managers list"), list)
+    assert isinstance(cfy.rows("db-nodes list"), list)
+    cfy("cluster update-profile")
+    cfy.refused("cluster brokers get", "b1", words="is not a broker in the cluster")
+    cfy.refused("cluster brokers remove", "b1", words="is not a broker in the cluster")
+    cfy.refused("cluster remove", "m1", words="is not a manager in the cluster")
+    cfy.refused("cluster brokers add", "b1", "10.0.0.1", words="not allowed")
+    cfy.refused("cluster brokers update", "b1", "-n", "{}", words="is not a broker in the cluster")
+    cfy.refused("cluster db-nodes update", words="not allowed")
+    cfy.refused("db-nodes update", words="not allowed")
