@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from accounts.admin import ReadOnlyAdmin
-from installs.models import Certificate, ClusterRun, Drill
+from installs.models import Certificate, Checkup, ClusterRun, Drill
 
 
 @admin.register(Certificate)
@@ -36,3 +36,13 @@ class DrillAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "verdict", "cluster"]
     list_select_related = ["cluster", "run"]
     search_fields = ["cluster__name", "host"]
+
+
+@admin.register(Checkup)
+class CheckupAdmin(ReadOnlyAdmin):
+    """How clusters were when they were last looked at."""
+
+    list_display = ["cluster", "verdict", "looked_at", "known_at", "unwell_since"]
+    list_filter = ["verdict"]
+    list_select_related = ["cluster"]
+    search_fields = ["cluster__name"]

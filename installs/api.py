@@ -20,6 +20,7 @@ from installs.certificate_api import CertificateActions
 from installs.describing import SERVICES, read_description, read_external
 from installs.drills.api import DrillActions
 from installs.fetching import fetch_authority
+from installs.health.api import HealthActions
 from installs.host_api import FORCE, HostActions, is_forced
 from installs.offer_api import OfferActions
 from installs.run_api import RunActions
@@ -27,11 +28,11 @@ from inventory import clusters
 from inventory.models import Cluster
 from inventory.named import NAME, asker, place
 
-READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight", "drills")
+READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight", "drills", "health")
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))
-class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillActions):
+class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillActions, HealthActions):
     """Manager clusters: what they are to be, their hosts and certificates. docs/clusters.md has the topologies."""
 
     needs = {**dict.fromkeys(READS, "cluster.view"), "*": "cluster.change"}

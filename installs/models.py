@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Secret, Tenant
+from inventory.health.values import Health
 from inventory.models import Cluster, ClusterNode
 from runs.models import Run
 from runs.states import StateRow
@@ -198,3 +199,25 @@ class Drill(models.Model):
         if self.struck_at is None or self.healed_at is None:
             return None
         return round((self.healed_at - self.struck_at).total_seconds(), 1)
+
+
+class Checkup(models.Model):
+    """What was seen of a cluster when it was last looked at: the judgement, and all that it rests on."""
+
+    cluster = models.OneToOneField(Cluster, on_delete=models.CASCADE, related_name="checkup")
+    verdict = models.CharField(max_length=10, choices=[(each.value, each.capitalize()) for each in Health])
+    told = models.JSONField(default=dict)  # as inventory.health.values.ClusterHealth.as_json gives it
+    looked_at = models.DateTimeField(default=timezone.now)
+    known_at = models.DateTimeField(null=True, blank=True)  # when some host last said something
+    unwell_since = models.DateTimeField(null=True, blank=True)  # none: it was healthy
+    asking_until = models.DateTimeField(default=timezone.now)  # somebody looks just now; others take what is here
+
+    class Meta:
+        ordering = ["cluster"]
+
+    def __str__(self) -> str:
+        return f"{self.cluster}: {self.verdict}"
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.cluster.tenant

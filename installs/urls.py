@@ -4,6 +4,7 @@ from django.urls import URLPattern, path, re_path
 
 from installs import certificate_views, describing_views, offer_views, views, work_views
 from installs.drills import views as drill_views
+from installs.health.views import health_now
 
 ONE = "clusters/<int:cluster_id>/"
 HOST = f"{ONE}hosts/<int:host_id>/"
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("clusters/import/", describing_views.cluster_import, name="cluster-import"),
     path(ONE, views.cluster_detail, name="cluster"),
+    path(f"{ONE}health/", health_now, name="cluster-health"),
     path(f"{ONE}change/", describing_views.cluster_change, name="cluster-change"),
     path(f"{ONE}export/", views.cluster_export, name="cluster-export"),
     path(f"{ONE}remove/", views.cluster_remove, name="cluster-remove"),

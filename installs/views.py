@@ -16,8 +16,9 @@ from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from accounts.roles import may
 from installs import importing
+from installs.health.shown import for_page
 from installs.host_keys import look_at_host_key, look_at_host_keys
-from installs.models import Certificate
+from installs.models import Certificate, Checkup
 from installs.picture import draw
 from installs.services import cluster_findings
 from inventory import cluster_hosts, clusters
@@ -52,6 +53,7 @@ def cluster_detail(request: TenantRequest, cluster_id: int) -> HttpResponse:
         "errors": sum(finding.is_error for finding in found),
         "picture": draw(cluster.layout(), found),
         "certificates": certificates,
+        "health": for_page(cluster, Checkup.objects.filter(cluster=cluster).first()) if cluster.is_built else None,
         "untrusted": sum(node.trusted_key() is None for node in hosts),
     }
     return render(request, "installs/cluster.html", shown | rights(request))

@@ -267,6 +267,10 @@ ENDPOINT_NETWORKS = env.list(
     "ENDPOINT_NETWORKS", default=[]
 )  # networks allowed although the default policy refuses them
 
+# --- what it says of itself ------------------------------------------------------------------------------------------
+CLUSTER_FILE = env.str("CLUSTER_FILE", default="")  # which cluster a member belongs to; the installer writes it
+METRICS_TOKEN_FILE = env.str("METRICS_TOKEN_FILE", default="")  # what a Prometheus must send to read /metrics
+
 # --- running blueprints ----------------------------------------------------------------------------------------------
 BLUEPRINT_READER = "orchestration.reading.read_blueprint"  # who parses an archive for inventory.blueprints
 RUNNER_PYTHON = env.str("RUNNER_PYTHON", default=str(BASE_DIR / ".venv-runner" / "bin" / "python"))

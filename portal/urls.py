@@ -7,12 +7,14 @@ from django.views.generic import RedirectView
 from accounts.permissions import public
 from orchestration.wire.installation import Version as WireVersion
 from portal import views
+from portal.metrics import metrics
 
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("", include("accounts.urls")),
     path("", include("runs.urls")),
     path("", include("inventory.urls")),

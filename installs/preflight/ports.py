@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from installs.ports import EVERYWHERE, FLOWS
-from installs.rendering import etcd, haproxy, management, monitoring, rabbitmq
+from installs.rendering import etcd, haproxy, management, measuring, monitoring, rabbitmq
 from inventory.layout import Host, Layout, Part
 
 # Ports of a part that others never come to.
@@ -35,7 +35,7 @@ class Way:
 
 def ports_of(layout: Layout, host: Host) -> dict[int, str]:
     """Port -> what will listen there."""
-    found = {monitoring.PORT: "Prometheus", monitoring.NODE_PORT: "the exporter of host metrics"}
+    found = {measuring.PORT: "Prometheus", monitoring.NODE_PORT: "the exporter of host metrics"}
     for part in Part:
         if host.has(part):
             open_to_others = (port for flow in FLOWS if flow.target == part for port in flow.ports)

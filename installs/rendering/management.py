@@ -5,19 +5,27 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from installs.rendering import patroni, rabbitmq
+from installs.rendering.measuring import PORT as MONITORING_PORT
+from installs.rendering.measuring import USER as MONITORING_USER
 from installs.rendering.pki_paths import MANAGER
 from installs.rendering.values import Passwords, RenderedFile
+from inventory.health import members
 from inventory.layout import Balancing, External, Host, Layout, Part
 
 HTTPS_PORT, INTERNAL_PORT, WEB_PORT = 443, 53333, 8000
 HOME, DATA_FOLDER, ENVIRONMENT = "/opt/deployon/current", "/var/lib/deployon", "/etc/deployon/env"
+# Who belongs to the cluster, for v3.1; and the password by which the service asks Prometheus, and Prometheus the service.
+CLUSTER_FILE, MONITORING_PASSWORD = "/etc/deployon/cluster.json", "/etc/deployon/monitoring"
 USER = "deployon"
 EXTERNAL_DATABASE_CA, EXTERNAL_QUEUE_CA = f"{MANAGER.path}/database-ca.crt", f"{MANAGER.path}/queue-ca.crt"
+_MONITORING = members.Monitoring(MONITORING_PORT, MONITORING_USER, MONITORING_PASSWORD, MANAGER.ca)
 
 
 def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
     found = [
         RenderedFile(ENVIRONMENT, environment(layout, host, passwords), "root", USER, 0o640),
+        RenderedFile(CLUSTER_FILE, members.to_text(layout, _MONITORING), "root", USER, 0o640),
+        RenderedFile(MONITORING_PASSWORD, passwords.monitoring, "root", USER, 0o640),
         RenderedFile("/etc/systemd/system/deployon-web.service", _unit("web", _WEB, "20")),
         RenderedFile("/etc/systemd/system/deployon-worker@.service", _unit("worker %i", _WORKER, "90")),
         RenderedFile("/etc/nginx/nginx.conf", nginx(layout, host)),
@@ -54,6 +62,8 @@ def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
         "SECRET_KEY": passwords.secret_key,
         "VAULT_KEYS": passwords.vault_key,
         "DATA_DIR": DATA_FOLDER,
+        "CLUSTER_FILE": CLUSTER_FILE,
+        "METRICS_TOKEN_FILE": MONITORING_PASSWORD,
     }
     # Quoted for systemd and for a shell alike: addresses hold `;` and `&`.
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())

@@ -10,13 +10,12 @@ import bcrypt
 import yaml
 
 from installs.rendering import etcd, haproxy, management, monitoring_rules, rabbitmq
+from installs.rendering.measuring import PORT, USER
 from installs.rendering.pki_paths import MONITORING
 from installs.rendering.values import Passwords, RenderedFile
 from inventory.layout import Host, Layout, Part
 
-PORT = 8009
 NODE_PORT, POSTGRES_PORT, BLACKBOX_PORT = 9100, 9187, 9115
-USER = "monitoring"
 _HASH_ROUNDS = 10
 # The units whose state is watched, by part.
 UNITS: dict[Part, tuple[str, ...]] = {
@@ -37,7 +36,7 @@ def units_of(host: Host) -> tuple[str, ...]:
 def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
     found = [
         _yaml("/etc/prometheus/prometheus.yml", configuration(layout, host), "root", "prometheus", 0o640),
-        _yaml("/etc/prometheus/deployon-rules.yml", monitoring_rules.rules()),
+        _yaml("/etc/prometheus/deployon-rules.yml", monitoring_rules.rules(layout, host)),
         _yaml("/etc/prometheus/web.yml", _web(passwords), "root", "prometheus", 0o640),
         RenderedFile(
             "/etc/default/prometheus",
@@ -101,6 +100,7 @@ def configuration(layout: Layout, host: Host) -> dict[str, Any]:
         jobs.append(_job("haproxy", f"127.0.0.1:{haproxy.METRICS_PORT}", host))
     if host.has(Part.MANAGER):
         jobs.append(_probes(host))
+        jobs.append(_service(host))
         if others := [other for other in layout.hosts if other.name != host.name]:
             jobs.append(_federation(others))
     return {
@@ -138,6 +138,12 @@ def _probes(host: Host) -> dict[str, Any]:
             {"target_label": "__address__", "replacement": f"127.0.0.1:{BLACKBOX_PORT}"},
         ],
     }
+
+
+def _service(host: Host) -> dict[str, Any]:
+    """The service's own figures, which it gives to whoever has the password."""
+    job = _job("deployon", f"127.0.0.1:{management.WEB_PORT}", host)
+    return job | {"authorization": {"type": "Bearer", "credentials_file": "/etc/prometheus/password"}}
 
 
 def _federation(others: list[Host]) -> dict[str, Any]:

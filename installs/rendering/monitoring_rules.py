@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from inventory.layout import Host, Layout, Part
+
 SCRAPE_SECONDS = 15
 
 
-def rules() -> dict[str, Any]:
+def rules(layout: Layout, host: Host) -> dict[str, Any]:
     """What counts as well and what alarms; healthy values are 0 or 1 and never vanish, so "not well" differs from "not known"."""
     healthy = [
         (
@@ -32,7 +34,6 @@ def rules() -> dict[str, Any]:
         _alert("rabbitmq_down", "rabbitmq_healthy == 0", "critical", "RabbitMQ does not answer"),
         _alert("etcd_without_leader", "etcd_healthy == 0", "critical", "etcd has no leader: no failover is possible"),
         _alert("service_down", "service_active == 0", "warning", "A service of the cluster is not active"),
-        _alert("no_leader", "sum(patroni_primary) < 1", "critical", "No database host leads: nothing can be written"),
         _alert("replication_lag", "pg_replication_lag_seconds > 30", "warning", "A replica is more than 30 s behind"),
         _alert(
             "queue_alarm",
@@ -54,6 +55,16 @@ def rules() -> dict[str, Any]:
         ),
         _alert("host_silent", "up == 0", "warning", "An exporter does not answer"),
     ]
+    if host.has(Part.MANAGER) and layout.having(Part.DATABASE):
+        # Managers alone see all database hosts; any other would miss the leader wherever it is not the leader itself.
+        alerts.append(
+            _alert(
+                "no_leader",
+                "(sum(patroni_primary) or vector(0)) < 1",
+                "critical",
+                "No database host leads: nothing can be written",
+            )
+        )
     return {"groups": [{"name": "health", "rules": records}, {"name": "alarms", "rules": alerts}]}
 
 

@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orchestration.belonging import is_broker_alive, is_database_alive
 from orchestration.config import authorization, items_of
 from orchestration.errors import PREMIUM, Refused, not_found
 from orchestration.release import API_VERSION, operating_system
 from orchestration.wire.listing import Page, envelope
 from orchestration.wire.views import WireView
-
-
-def is_database_alive() -> bool:
-    """One small query."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
 
 
 def whole(items: list[Any]) -> Response:
@@ -72,23 +62,18 @@ class Status(OpenView):
     def get(self, request: Request) -> Response:
         database = "SQLite" if settings.USES_SQLITE else "PostgreSQL"
         alive = {"Webserver": True, database: is_database_alive()}
+        if not str(settings.BROKER_URL).startswith("memory"):
+            alive["RabbitMQ"] = is_broker_alive()
         services: dict[str, Any] = {
-            name: {"status": "Active" if works else "Inactive", "is_remote": name == "PostgreSQL", "extra_info": {}}
+            name: {
+                "status": "Active" if works else "Inactive",
+                "is_remote": name in ("PostgreSQL", "RabbitMQ"),
+                "extra_info": {},
+            }
             for name, works in alive.items()
         }
         is_short = self.flag("summary")
         return Response({"status": "OK" if all(alive.values()) else "Fail", "services": {} if is_short else services})
-
-
-class ClusterStatus(OpenView):
-    """The same as seen from outside a cluster: 500 with a body where it fails, as genuine."""
-
-    def get(self, request: Request) -> Response:
-        works = is_database_alive()
-        status = "OK" if works else "Fail"
-        services = {kind: {"status": status, "is_external": False, "nodes": {}} for kind in ("manager", "db", "broker")}
-        body = {"status": status, "services": {} if self.flag("summary") else services}
-        return Response(body, status=200 if works else 500)
 
 
 class Config(OpenView):
@@ -121,13 +106,6 @@ class Maintenance(OpenView):
                 "requested_by": "",
             }
         )
-
-
-class Nodes(OpenView):
-    """Managers, brokers and database nodes of a cluster of genuine make: none."""
-
-    def get(self, request: Request) -> Response:
-        return whole([])
 
 
 class InTenant(WireView):

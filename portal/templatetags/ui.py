@@ -17,7 +17,7 @@ register = template.Library()
 # state -> class of the style sheet; the glyph has the same name but for these two
 LOOKS = {
     "ready": "ok", "deployed": "ok", "succeeded": "ok", "passed": "ok", "uploaded": "ok", "terminated": "ok", "good": "ok",
-    "active": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
+    "active": "ok", "healthy": "ok", "stays": "ok", "accepted": "ok", "done": "ok",
     "degraded": "warn", "warned": "warn", "differs": "warn", "warning": "warn",
     "unreachable": "bad", "failed": "bad", "invalid": "bad", "requires_attention": "bad", "refused": "bad",
     "installing": "run", "running": "run", "waiting": "run", "deploying": "run", "removing": "run", "started": "run", "in_progress": "run",

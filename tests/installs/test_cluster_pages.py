@@ -357,12 +357,12 @@ def test_arrows_carry_the_ports_of_what_flows():
 
 def test_the_ports_of_pictures_are_those_of_the_configuration():
     from installs.ports import FLOWS
-    from installs.rendering import etcd, haproxy, management, monitoring, patroni, rabbitmq
+    from installs.rendering import etcd, haproxy, management, measuring, patroni, rabbitmq
 
     rendered = {
         haproxy.HTTPS_PORT, haproxy.INTERNAL_PORT, haproxy.PEERS_PORT, management.HTTPS_PORT, patroni.POSTGRESQL_PORT,
         patroni.REST_PORT, etcd.CLIENT_PORT, etcd.PEER_PORT, rabbitmq.AMQPS_PORT, rabbitmq.MANAGEMENT_PORT,
-        rabbitmq.DISTRIBUTION_PORT, monitoring.PORT,
+        rabbitmq.DISTRIBUTION_PORT, measuring.PORT,
         4369,  # of epmd, which nobody configures
     }  # fmt: skip
     assert {port for flow in FLOWS for port in flow.ports} <= rendered
