@@ -219,6 +219,8 @@ SPECTACULAR_SETTINGS = {
         "CertificateState": "installs.models.Certificate.State",
         "CertificateKind": "installs.models.Certificate.Kind",
         "ClusterRunKind": "installs.models.ClusterRun.Kind",
+        "Health": "installs.health.api.STATES",
+        "ClusterPart": "installs.health.api.PARTS",
         "ClusterWorkKind": "installs.run_serializers.KINDS",
         "RungState": "inventory.serializers.RUNG_STATES",
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inventory.health.facts import Facts
-from inventory.health.values import GroupHealth, Health, HostHealth, PartHealth
+from inventory.health.values import GroupHealth, Health, HostHealth, PartHealth, rank
 from inventory.layout import Layout, Part
 
 WORDS = {
@@ -78,7 +78,8 @@ def _managers_serve(hosts: tuple[HostHealth, ...]) -> bool:
 
 def _why(part: Part, members: list[tuple[str, Health, str]]) -> str:
     """What is wrong with members; those that nobody knows anything of are said once."""
-    told = [f"{name}: {why}" for name, state, why in members if why and state != Health.UNKNOWN]
+    wrong = [each for each in members if each[2] and each[1] != Health.UNKNOWN]
+    told = [f"{name}: {why}" for name, _, why in sorted(wrong, key=lambda each: -rank(each[1]))]
     unknown = [name for name, state, _ in members if state == Health.UNKNOWN]
     if unknown:
         told.append(f"nothing is known of {', '.join(unknown)}")

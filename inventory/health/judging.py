@@ -88,9 +88,12 @@ def _alerts(layout: Layout, answers: Answers) -> tuple[Alert, ...]:
     """Each once; of a host that answers itself, only what it says itself."""
     found: dict[tuple[str, str, str], Alert] = {}
     names = {host.name for host in layout.hosts}
+    at = {host.private_address: host.name for host in layout.hosts}
     for witness, samples in answers.samples.items():
         for sample in samples:
-            host, name = sample.get("hostname"), sample.get("alertname")
+            # An alarm about a host that is silent has only the address that was asked.
+            host = sample.get("hostname") or at.get(sample.get("instance").rpartition(":")[0].strip("[]"), "")
+            name = sample.get("alertname")
             if sample.name != "ALERTS" or (host in answers.samples and host != witness and host in names):
                 continue
             what = sample.get("name").removesuffix(".service") or sample.get("job")

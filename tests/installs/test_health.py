@@ -193,7 +193,9 @@ def test_a_cluster_that_is_forgotten_while_it_is_looked_at_is_no_error(cluster, 
 
     forgotten = threading.Event()
     monkeypatch.setattr(watching, "look", lambda layout, access: forgotten.set() or real(layout, access))
-    monkeypatch.setattr(watching, "keep", lambda row, health: (Cluster.objects.filter(pk=row.pk).delete(), looking.keep(row, health)))
+    monkeypatch.setattr(
+        watching, "keep", lambda row, health: (Cluster.objects.filter(pk=row.pk).delete(), looking.keep(row, health))
+    )
     watching.look_at_clusters()
     assert forgotten.is_set() and not Checkup.objects.exists()
 
@@ -269,7 +271,9 @@ def test_the_card_asks_the_database_as_often_whatever_there_is_to_show(cluster, 
 
     few = count()
     for _ in range(5):
-        run = Run.objects.create(title="Drill", tenant=acme, state="succeeded", ended_at=timezone.now(), started_by=people.user())
+        run = Run.objects.create(
+            title="Drill", tenant=acme, state="succeeded", ended_at=timezone.now(), started_by=people.user()
+        )
         ClusterRun.objects.create(cluster=cluster, kind="drill", run=run)
     assert count() == few <= 12
 
@@ -279,6 +283,10 @@ def test_what_keeps_a_state_is_not_written_again(cluster, monkeypatch):
     seen(cluster, "queue node stopped")
     older(cluster, unwell_since=20)
     monkeypatch.setattr(following, "move_cluster", lambda *given, **more: moves.append(given) or True)
-    cluster.move("degraded", only_from=["ready"], why=f"{following.MARK}{'; '.join(judge(LAYOUT, answers('queue node stopped')).why)}")
+    cluster.move(
+        "degraded",
+        only_from=["ready"],
+        why=f"{following.MARK}{'; '.join(judge(LAYOUT, answers('queue node stopped')).why)}",
+    )
     seen(cluster, "queue node stopped")
     assert moves == []

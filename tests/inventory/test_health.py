@@ -31,7 +31,7 @@ def changed(moment, change, *hosts):
     return Answers(told, found.failures)
 
 
-def setting(name, value, **labels):
+def setting(name, value, /, **labels):
     """A change: the metric with these labels has this value."""
 
     def change(sample: Sample) -> Sample:
@@ -89,12 +89,15 @@ def test_a_host_without_power_is_unknown_and_takes_margin_from_all_its_parts(mom
     lost = found.host("c3")
     assert (lost.state, lost.seen_by) == (Health.UNKNOWN, "") and found.state == Health.DEGRADED
     assert {part.state for part in lost.parts} == {Health.UNKNOWN}
+    assert {alert.host for alert in found.alerts} <= {"c3"}
     assert "nothing is known of c3" in told(found) and found.group(Part.ETCD).working == 2
 
 
 def test_what_a_manager_gathered_counts_where_the_host_itself_is_not_reached_from_here():
     given = answers("healthy")
-    found = judge(LAYOUT, Answers({"c1": given.samples["c1"]}, {name: "does not answer in time" for name in ("c2", "c3", "lb1")}))
+    found = judge(
+        LAYOUT, Answers({"c1": given.samples["c1"]}, dict.fromkeys(("c2", "c3", "lb1"), "does not answer in time"))
+    )
     assert found.state == Health.HEALTHY and {host.seen_by for host in found.hosts} == {"c1"}
 
 

@@ -73,7 +73,7 @@ def check(seen: dict) -> None:
         and seen["status"] == seen["cluster"] == "OK"
         and seen["maintenance"] == "deactivated"
     )
-    assert "default_tenant" in seen["tenants"] and seen["context"] == "provider" and seen["lists"] == [0, 0, 0]
+    assert "default_tenant" in seen["tenants"] and seen["context"] == "provider" and seen["lists"] == [0, 1, 1]
     assert seen["token"] == [True, True] and "from the client" in seen["tokens"]
     assert seen["config"]["task_retries"] == 60
     assert seen["secret"] == "s3cret" and "db-password" in seen["secrets"] and seen["site"] == "51.5, -0.12"

@@ -28,8 +28,8 @@ def refusal(call, *args):
 def test_samples_come_with_name_labels_and_value(servers):
     found = ask(HOST, "up", servers.access())
     assert len(found) > 50
-    up = next(sample for sample in found if sample.name == "up" and sample.get("job") == "node")
-    assert (up.value, up.get("hostname"), up.get("no such label")) == (1.0, "c1", "")
+    up = next(sample for sample in found if sample.name == "up" and sample.get("instance") == "127.0.0.1:9100")
+    assert (up.value, up.get("job"), up.get("no such label")) == (1.0, "node", "")
 
 
 def test_a_wrong_password_is_said(servers):
@@ -80,5 +80,7 @@ def test_the_password_is_printed_nowhere(servers):
 
 
 def test_no_number_is_not_taken_for_one():
-    sample = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"a"},"value":[1,"NaN"]}]}}'
+    sample = (
+        b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"a"},"value":[1,"NaN"]}]}}'
+    )
     assert read(200, sample)[0].value != read(200, sample)[0].value
