@@ -49,7 +49,7 @@ def test_the_tables_have_an_answer_for_each_column(member):
 
 
 def test_a_member_tells_of_all_hosts(member):
-    cfy, servers = member
+    cfy, _ = member
     assert "Current cluster status is OK" in cfy("cluster status").text
     assert [row["hostname"] for row in cfy.rows("cluster managers list")] == ["c1", "c2", "c3"]
     assert [row["host"] for row in cfy.rows("cluster brokers list")] == ["127.0.0.11", "127.0.0.12", "127.0.0.13"]
