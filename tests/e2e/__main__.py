@@ -23,7 +23,7 @@ import requests
 
 from portal.demo.places import INPUTS, SERVICE
 from portal.demo.scenario import EXAMPLES, packed
-from tests.e2e import drills, members
+from tests.e2e import drills, health, members
 from tests.e2e.report import Phase, Report
 from tests.e2e.stand import CLUSTER, FOLDER, Stand, about
 from tests.e2e.topologies import TOPOLOGIES
@@ -67,6 +67,17 @@ class Journey:
         return [
             Phase("second install changes nothing", self.install_again),
             Phase("verify", lambda: stand.work("verify", 300)),
+            Phase("health: all is well", lambda: health.look(stand)),
+            Phase(
+                "health: a queue node that stops is seen",
+                lambda: health.stop_one(stand, "queue", "rabbitmq-server", stand.hosts_with("queue")[-1]),
+                skip="one host alone is the queue" * (len(stand.hosts_with("queue")) < 2),
+            ),
+            Phase(
+                "health: a database host that stops is seen",
+                lambda: health.stop_one(stand, "database", "patroni", stand.follower()),
+                skip=alone["database"],
+            ),
             Phase("expose", self.expose),
             Phase("a service is deployed on the cluster", self.deploy),
             *drills.phases(stand),

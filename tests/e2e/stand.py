@@ -156,6 +156,10 @@ class Stand:
                 return str(member["Member"])
         raise RuntimeError("No database host leads.")
 
+    def follower(self) -> str:
+        """A database host that does not lead."""
+        return next(str(member["Member"]) for member in self.members() if member["Role"] != "Leader")
+
     def is_whole(self) -> bool:
         """Whether every database host is at work, one leads, one is synchronous, and the entrance answers."""
         try:

@@ -211,7 +211,7 @@ def test_the_card_has_parts_hosts_versions_lag_alarms_and_certificates(cluster, 
     text = words(browser.get(at(cluster, "health/")).text)
     for wanted in (
         "Healthy", "3 of 3 vote, 1 may fail", "3 of 3 work, 2 may fail", "leads, timeline", "queues", "1 of 1 up, none may fail",
-        "Leader", "Sync replica", "RabbitMQ 4.", "PostgreSQL 17.", "11 running", "None fires.", "Certificates Authority", "Last drill None yet.",
+        "Leader", "Sync replica", "RabbitMQ 4.", "PostgreSQL 17.", "11 running", "None fires.", "Certificates Host", "Last drill None yet.",
     ):  # fmt: skip
         assert wanted in text, wanted
 
