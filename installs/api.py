@@ -28,7 +28,19 @@ from inventory import clusters
 from inventory.models import Cluster
 from inventory.named import NAME, asker, place
 
-READS = ("list", "retrieve", "hosts", "host", "findings", "export", "certificates", "runs", "preflight", "drills", "health")
+READS = (
+    "list",
+    "retrieve",
+    "hosts",
+    "host",
+    "findings",
+    "export",
+    "certificates",
+    "runs",
+    "preflight",
+    "drills",
+    "health",
+)
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=shapes.ClusterDetailSerializer))

@@ -6,27 +6,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('installs', '0004_followed_runs'),
-        ('inventory', '0005_joining_hosts'),
+        ("installs", "0004_followed_runs"),
+        ("inventory", "0005_joining_hosts"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Checkup',
+            name="Checkup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verdict', models.CharField(choices=[('healthy', 'Healthy'), ('degraded', 'Degraded'), ('failed', 'Failed'), ('unknown', 'Unknown')], max_length=10)),
-                ('told', models.JSONField(default=dict)),
-                ('looked_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('known_at', models.DateTimeField(blank=True, null=True)),
-                ('unwell_since', models.DateTimeField(blank=True, null=True)),
-                ('asking_until', models.DateTimeField(default=django.utils.timezone.now)),
-                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='checkup', to='inventory.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("healthy", "Healthy"),
+                            ("degraded", "Degraded"),
+                            ("failed", "Failed"),
+                            ("unknown", "Unknown"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("told", models.JSONField(default=dict)),
+                ("looked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("known_at", models.DateTimeField(blank=True, null=True)),
+                ("unwell_since", models.DateTimeField(blank=True, null=True)),
+                ("asking_until", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "cluster",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="checkup", to="inventory.cluster"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster'],
+                "ordering": ["cluster"],
             },
         ),
     ]

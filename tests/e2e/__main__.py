@@ -76,7 +76,7 @@ class Journey:
             Phase(
                 "health: a database host that stops is seen",
                 lambda: health.stop_one(stand, "database", "patroni", stand.follower()),
-                skip=alone["database"],
+                skip="one host alone is the database" * (len(stand.hosts_with("database")) < 2),
             ),
             Phase("expose", self.expose),
             Phase("a service is deployed on the cluster", self.deploy),
