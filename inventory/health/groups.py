@@ -63,7 +63,7 @@ def group_health(
         total=total,
         working=working,
         needed=needed,
-        says=_says(part, total, working, needed),
+        says=_says(part, total, working, needed, unknown),
         more=_more(part, leaders, members, facts),
         why=why,
         leader=leaders[0] if len(leaders) == 1 else "",
@@ -86,10 +86,12 @@ def _why(part: Part, members: list[tuple[str, Health, str]]) -> str:
     return "; ".join(told)
 
 
-def _says(part: Part, total: int, working: int, needed: int) -> str:
-    """ "3 of 3 vote, 1 may fail"."""
+def _says(part: Part, total: int, working: int, needed: int, unknown: int) -> str:
+    """ "3 of 3 vote, 1 may fail"; of what nobody knows no number is made."""
+    if unknown == total:
+        return f"Nothing is known of {'its host' if total == 1 else f'its {total} hosts'}"
     spare = working - needed
-    tail = f"{spare} may fail" if spare > 0 else "none may fail" if spare == 0 else f"{needed} are needed"
+    tail = f"{spare} may fail" if spare > 0 else "none may fail" if spare == 0 else f"{needed} must"
     return f"{working} of {total} {DO[part]}, {tail}"
 
 

@@ -122,6 +122,7 @@ def test_where_nobody_answers_nothing_is_said_but_why():
     assert found.state == Health.UNKNOWN and not found.is_known
     assert found.why[0].startswith("No host's Prometheus answers: c1 refuses connections")
     assert set(states(found).values()) == {"unknown"}
+    assert {group.says for group in found.groups} == {"Nothing is known of its 3 hosts", "Nothing is known of its host"}
 
 
 def test_a_database_that_nobody_leads_has_failed():
