@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import threading
 from datetime import timedelta
@@ -20,13 +21,14 @@ from installs.models import Certificate, Checkup, ClusterRun
 from installs.rendering import measuring
 from installs.wanted import invent_secrets
 from inventory.cluster_secrets import keep_secret
+from inventory.connectors.prometheus import Access
 from inventory.health.facts import Answers
 from inventory.health.judging import judge
 from inventory.models import Cluster
 from runs.models import Run
 from tests import factories as people
 from tests.installs import factories
-from tests.inventory.prometheus_double import LAYOUT, PASSWORD, answers
+from tests.inventory.prometheus_double import LAYOUT, PASSWORD, PATIENT, answers
 from tests.inventory.prometheus_double import Cluster as Servers
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +50,7 @@ def cluster(acme, mara, servers, settings, monkeypatch):
     """As built: with CA and passwords, at the servers of the recording."""
     settings.ENDPOINT_NETWORKS = ["127.0.0.0/8"]
     monkeypatch.setattr(measuring, "PORT", servers.port)
+    monkeypatch.setattr(looking, "Access", functools.partial(Access, timeouts=PATIENT))
     row = factories.clusters.create_cluster(by=mara, tenant=acme, layout=LAYOUT)
     invent_secrets(by=mara, cluster=row)
     keep_secret(by=mara, cluster=row, purpose="monitoring", value=PASSWORD)
@@ -92,16 +95,17 @@ def unknown():
 def test_a_look_is_kept_for_all_who_ask_in_the_next_seconds(cluster, servers):
     row = looking.checkup_of(cluster)
     assert row.verdict == "healthy" and row.known_at and row.unwell_since is None
-    assert looking.checkup_of(cluster).looked_at == row.looked_at and len(servers.asked) == 4
-    older(cluster, looked_at=6)
-    looking.checkup_of(cluster)
+    soon = timedelta(minutes=5)
+    assert looking.checkup_of(cluster, fresh=soon).looked_at == row.looked_at and len(servers.asked) == 4
+    older(cluster, looked_at=301)
+    looking.checkup_of(cluster, fresh=soon)
     assert len(servers.asked) == 8
 
 
 def test_while_one_looks_others_take_what_was_there_before(cluster, servers):
     looking.checkup_of(cluster)
     older(cluster, looked_at=20)
-    Checkup.objects.filter(cluster=cluster).update(asking_until=timezone.now() + timedelta(seconds=5))
+    Checkup.objects.filter(cluster=cluster).update(asking_until=timezone.now() + timedelta(minutes=5))
     assert looking.checkup_of(cluster).verdict == "healthy" and len(servers.asked) == 4
     older(cluster, asking_until=1)
     looking.checkup_of(cluster)

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+from inventory.connectors.address import Timeouts
 from inventory.connectors.policy import EndpointPolicy
 from inventory.connectors.prometheus import Access, Sample, read
 from inventory.doubles.certificates import Authority
@@ -17,6 +18,7 @@ from inventory.health.facts import Answers
 from inventory.layout import Host, Layout, Part
 
 RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "data" / "prometheus.json.gz").read_bytes()))
+PATIENT = Timeouts(connect=20, read=20)  # where time is not what is tested, a busy machine may take its own
 USER, PASSWORD = "monitoring", "a-long-password-of-monitoring"
 EVERYTHING = frozenset({Part.DATABASE, Part.ETCD, Part.QUEUE, Part.MANAGER})
 HOSTS = (
@@ -74,7 +76,7 @@ class Cluster:
     def access(self, **changes) -> Access:
         given = {
             "authority": self.authority.pem, "user": USER, "password": PASSWORD,
-            "policy": EndpointPolicy.of(["127.0.0.0/8"]), "port": self.port,
+            "policy": EndpointPolicy.of(["127.0.0.0/8"]), "port": self.port, "timeouts": PATIENT,
         } | changes  # fmt: skip
         return Access(**given)
 

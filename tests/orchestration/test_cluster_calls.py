@@ -9,7 +9,7 @@ import pytest
 from inventory.health import members
 from orchestration import belonging
 from tests import factories
-from tests.inventory.prometheus_double import LAYOUT, PASSWORD, USER, Cluster
+from tests.inventory.prometheus_double import LAYOUT, PASSWORD, PATIENT, USER, Cluster
 
 pytestmark = pytest.mark.django_db
 NODE = {"status", "private_ip", "public_ip", "version", "failures", "services", "metrics"}  # as a genuine manager's
@@ -23,8 +23,9 @@ def forget():
 
 
 @pytest.fixture
-def servers(tmp_path, settings):
+def servers(tmp_path, settings, monkeypatch):
     """The hosts of a cluster of which this process is a member, as the installer told it."""
+    monkeypatch.setattr(members, "QUICK", PATIENT)
     with Cluster() as found:
         (tmp_path / "password").write_text(PASSWORD)
         (tmp_path / "ca.crt").write_text(found.authority.pem)
@@ -88,7 +89,8 @@ def test_the_summary_leaves_services_out_and_is_500_where_the_cluster_fails(serv
     assert ask("/cluster-status").status_code == 200  # as a genuine manager: the body says it
 
 
-def test_who_asks_within_a_few_seconds_is_answered_from_one_look(servers, ask):
+def test_who_asks_within_a_few_seconds_is_answered_from_one_look(servers, ask, monkeypatch):
+    monkeypatch.setattr(belonging, "KEPT_SECONDS", 300)
     for _ in range(3):
         ask("/cluster-status")
     ask("/managers")
