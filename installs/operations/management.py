@@ -36,7 +36,14 @@ if [ ! -e "$folder/.whole" ]; then
   umask 022
   tar -xzf {archive} -C "$folder" --strip-components 1 --no-same-owner
   cd "$folder"
-  export PIP_NO_INDEX=1 PIP_FIND_LINKS={wheels} PIP_NO_CACHE_DIR=1
+  # uv takes half of pip's time; its cache is on the same file system, so that files are linked instead of written twice.
+  tools=$(mktemp -d {products}/tools.XXXXXX)
+  trap 'rm -rf "$tools"' EXIT
+  python3 -m zipfile -e {wheels}/uv-*.whl "$tools"
+  export UV="$tools/uv" UV_CACHE_DIR="$tools/cache" UV_NO_INDEX=1 UV_OFFLINE=1 UV_FIND_LINKS={wheels} UV_COMPILE_BYTECODE=1
+  export UV_LINK_MODE=hardlink UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1
+  mv "$tools"/uv-*.data/scripts/uv "$UV"
+  chmod 755 "$UV"
   scripts/venv.sh requirements.txt
   .venv/bin/python -m orchestration.runner_setup
   .venv/bin/python -m compileall -q accounts runs inventory installs deployon orchestration portal
