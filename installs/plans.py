@@ -11,9 +11,10 @@ from installs.operations.database import ConfigurePatroni, MakeDatabase, Patroni
 from installs.operations.database_members import PatroniSettings
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
 from installs.operations.etcd_members import JoinEtcd
-from installs.operations.hosts import InstallPackages, PurgeHost, PushBundle, SetNames
+from installs.operations.hosts import InstallPackages, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
+from installs.operations.purging import PurgeHost
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
 from installs.operations.queue_members import AdmitRabbitMQ, GrowQueues, JoinRabbitMQ, RabbitMQNodeIsHealthy
 from installs.operations.settling import SettleCluster

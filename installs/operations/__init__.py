@@ -12,6 +12,7 @@ from installs.operations import (  # noqa: F401
     leaving,
     management,
     monitoring,
+    purging,
     queue,
     queue_members,
     settling,

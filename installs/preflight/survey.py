@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from installs.operations.hosts import LEFT
+from installs.operations.purging import LEFT
 from installs.packages import packages_of
 from installs.preflight.ports import Way, ports_of, ways
 from inventory.connectors.ssh import (
