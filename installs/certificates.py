@@ -194,6 +194,11 @@ def files_for(cluster: Cluster, host: Host) -> list[RenderedFile]:
     return files_of(cluster.layout(), host, material)
 
 
+def has_entrance(cluster_id: int) -> bool:
+    """Whether users are shown a certificate of their own."""
+    return Certificate.objects.filter(cluster=cluster_id, kind=Kind.ENTRANCE, state=State.CURRENT).exists()
+
+
 def current(cluster: Cluster, kind: str, owner: str) -> Certificate | None:
     """The one in use."""
     rows = Certificate.objects.filter(cluster=cluster, kind=kind, owner=owner, state=State.CURRENT).select_related(
