@@ -11,6 +11,7 @@ from installs.operations.database import ConfigurePatroni, MakeDatabase, Patroni
 from installs.operations.database_members import PatroniSettings
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
 from installs.operations.etcd_members import JoinEtcd
+from installs.operations.entrance import EntranceAnswers, VirtualAddressIsHeld
 from installs.operations.hosts import InstallPackages, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
@@ -19,7 +20,8 @@ from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, Rabbit
 from installs.operations.queue_members import AdmitRabbitMQ, GrowQueues, JoinRabbitMQ, RabbitMQNodeIsHealthy
 from installs.operations.settling import SettleCluster
 from installs.rendering import apart
-from inventory.layout import Host, Layout, Part
+from inventory.host_names import is_address
+from inventory.layout import Balancing, Host, Layout, Part
 from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
 
@@ -45,6 +47,7 @@ def install_stages(
         stage("Database and queue", settle),
         stage("Management service", managers_of(cluster_id, layout, is_rolling)),
         stage("Entrance and monitoring", _entrance(cluster_id, layout)),
+        stage("Way in", _way_in(cluster_id, layout)),
         stage(ROWS, [lane("Portal", [SettleCluster(cluster_id)])]),
     ]
     return [each for each in stages if each["lanes"]]
@@ -167,3 +170,16 @@ def _entrance(cluster_id: int, layout: Layout) -> list[Lane]:
             steps.append(KeepLeadersApart)
         lanes.append(lane_of(cluster_id, host, steps))
     return lanes
+
+
+def _way_in(cluster_id: int, layout: Layout) -> list[Lane]:
+    """What users meet, looked at from a manager; not where its name may be known to users alone and the balancer is ours."""
+    managers, balancers = layout.having(Part.MANAGER), layout.having(Part.BALANCER)
+    steps: list[Operation] = []
+    if layout.balancing is Balancing.OURS and len(balancers) > 1:
+        steps.append(VirtualAddressIsHeld(cluster_id, balancers[0].name))
+    if managers and (
+        layout.balancing is Balancing.THEIRS or (layout.balancing is Balancing.OURS and is_address(layout.entrance))
+    ):
+        steps.append(EntranceAnswers(cluster_id, managers[0].name))
+    return [lane("Entrance", steps)] if steps else []

@@ -6,6 +6,7 @@ from installs.operations import (  # noqa: F401
     certificates,
     database,
     database_members,
+    entrance,
     etcd,
     etcd_members,
     hosts,
