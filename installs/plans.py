@@ -9,9 +9,10 @@ from installs.operations.balancer import ConfigureHAProxy, HAProxyIsHealthy
 from installs.operations.certificates import PlaceCertificates
 from installs.operations.database import ConfigurePatroni, MakeDatabase, PatroniIsHealthy
 from installs.operations.database_members import PatroniSettings
+from installs.operations.entrance import EntranceAnswers, VirtualAddressIsHeld
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
 from installs.operations.etcd_members import JoinEtcd
-from installs.operations.entrance import EntranceAnswers, VirtualAddressIsHeld
+from installs.operations.exposing import ExposeCluster
 from installs.operations.hosts import InstallPackages, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
@@ -30,7 +31,12 @@ ROWS = "Rows"
 
 
 def install_stages(
-    cluster_id: int, layout: Layout, *, is_rolling: bool = False, joining: Collection[str] = ()
+    cluster_id: int,
+    layout: Layout,
+    *,
+    is_rolling: bool = False,
+    joining: Collection[str] = (),
+    is_exposed: bool = False,
 ) -> list[Stage]:
     """From bare hosts to a cluster. `is_rolling`: it serves already, so what votes or serves is taken one after another, and
     `joining` are the hosts that the others let in.
@@ -48,7 +54,9 @@ def install_stages(
         stage("Management service", managers_of(cluster_id, layout, is_rolling)),
         stage("Entrance and monitoring", _entrance(cluster_id, layout)),
         stage("Way in", _way_in(cluster_id, layout)),
-        stage(ROWS, [lane("Portal", [SettleCluster(cluster_id)])]),
+        stage(
+            ROWS, [lane("Portal", [SettleCluster(cluster_id), *([ExposeCluster(cluster_id)] if is_exposed else [])])]
+        ),
     ]
     return [each for each in stages if each["lanes"]]
 

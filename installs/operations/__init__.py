@@ -9,6 +9,7 @@ from installs.operations import (  # noqa: F401
     entrance,
     etcd,
     etcd_members,
+    exposing,
     hosts,
     leaving,
     management,
