@@ -13,6 +13,7 @@ from installs.operations.entrance import EntranceAnswers, VirtualAddressIsHeld
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
 from installs.operations.etcd_members import JoinEtcd
 from installs.operations.exposing import ExposeCluster
+from installs.operations.external import MakeExternalDatabase, MakeExternalQueue
 from installs.operations.hosts import InstallPackages, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
@@ -135,6 +136,11 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
     if queues:
         first = queues[0].name
         lanes.append(lane("Queue", [RabbitMQIsHealthy(cluster_id, first), MakeVirtualHost(cluster_id, first)]))
+    managers = layout.having(Part.MANAGER)
+    if managers and layout.external_database:
+        lanes.append(lane("External PostgreSQL", [MakeExternalDatabase(cluster_id, managers[0].name)]))
+    if managers and layout.external_queue:
+        lanes.append(lane("External RabbitMQ", [MakeExternalQueue(cluster_id, managers[0].name)]))
     return lanes
 
 

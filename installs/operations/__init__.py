@@ -10,6 +10,7 @@ from installs.operations import (  # noqa: F401
     etcd,
     etcd_members,
     exposing,
+    external,
     hosts,
     leaving,
     management,
