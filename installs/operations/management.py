@@ -41,7 +41,7 @@ if [ ! -e "$folder/.whole" ]; then
   tools=$(mktemp -d {products}/tools.XXXXXX)
   trap 'rm -rf "$tools"' EXIT
   python3 -m zipfile -e {wheels}/uv-*.whl "$tools"
-  export UV="$tools/uv" UV_CACHE_DIR="$tools/cache" UV_NO_INDEX=1 UV_OFFLINE=1 UV_FIND_LINKS={wheels} UV_COMPILE_BYTECODE=1
+  export UV="$tools/program" UV_CACHE_DIR="$tools/cache" UV_NO_INDEX=1 UV_OFFLINE=1 UV_FIND_LINKS={wheels} UV_COMPILE_BYTECODE=1
   export UV_LINK_MODE=hardlink UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1
   mv "$tools"/uv-*.data/scripts/uv "$UV"
   chmod 755 "$UV"
