@@ -75,3 +75,4 @@ lock: setup-dev ## Resolves requirements*.in again; UPGRADE=--upgrade takes newe
 	@$(LOCK) $(UPGRADE) -o requirements.txt requirements.in
 	@$(LOCK) $(UPGRADE) -o requirements-dev.txt requirements-dev.in
 	@$(LOCK) $(UPGRADE) --no-annotate --override requirements-cfy-overrides.in -o requirements-cfy.txt requirements-cfy.in
+	@$(LOCK) $(UPGRADE) -o requirements-tools.txt requirements-tools.in

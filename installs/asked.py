@@ -27,6 +27,7 @@ class Asked:
     kind: str
     host: str = ""
     is_lost: bool = False
+    is_exposed: bool = False  # an install that ends with the cluster as an environment
 
     def require(self, cluster: Cluster) -> None:
         """ValidationError where there is no such work."""
@@ -64,7 +65,11 @@ class Asked:
             leaving = whole(cluster).host(self.host)
             return removal_stages(cluster.pk, self.rest(cluster), leaving, is_lost=self.is_lost)
         return plans.install_stages(
-            cluster.pk, cluster.layout(), is_rolling=serves(cluster), joining=joining_of(cluster)
+            cluster.pk,
+            cluster.layout(),
+            is_rolling=serves(cluster),
+            joining=joining_of(cluster),
+            is_exposed=self.is_exposed,
         )
 
     def rest(self, cluster: Cluster) -> Layout:

@@ -194,6 +194,17 @@ def files_for(cluster: Cluster, host: Host) -> list[RenderedFile]:
     return files_of(cluster.layout(), host, material)
 
 
+def has_entrance(cluster_id: int) -> bool:
+    """Whether users are shown a certificate of their own."""
+    return Certificate.objects.filter(cluster=cluster_id, kind=Kind.ENTRANCE, state=State.CURRENT).exists()
+
+
+def entrance_authorities(cluster_id: int) -> str:
+    """PEM of all whom a client of the entrance trusts: the cluster's CA, and what came with a certificate for users."""
+    rows = Certificate.objects.filter(cluster=cluster_id, kind__in=[Kind.AUTHORITY, Kind.ENTRANCE], state=State.CURRENT)
+    return "\n".join(row.pem for row in rows)
+
+
 def current(cluster: Cluster, kind: str, owner: str) -> Certificate | None:
     """The one in use."""
     rows = Certificate.objects.filter(cluster=cluster, kind=kind, owner=owner, state=State.CURRENT).select_related(

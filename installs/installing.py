@@ -58,17 +58,21 @@ class Planned:
 
 
 @transaction.atomic
-def plan_work(*, by: Actor, cluster: Cluster, kind: str, host: str = "", is_lost: bool = False) -> Planned:
+def plan_work(
+    *, by: Actor, cluster: Cluster, kind: str, host: str = "", is_lost: bool = False, is_exposed: bool = False
+) -> Planned:
     """What would be done, in order. Touches no host. An install invents what is missing of secrets and certificates first."""
     Asked(kind, host, is_lost).require(cluster)
     if kind == Kind.INSTALL:
         prepare(by=by, cluster=cluster)
-    return read_plan(cluster, kind, host, is_lost)
+    return read_plan(cluster, kind, host, is_lost, is_exposed=is_exposed)
 
 
-def read_plan(cluster: Cluster, kind: str, host: str = "", is_lost: bool = False) -> Planned:
+def read_plan(
+    cluster: Cluster, kind: str, host: str = "", is_lost: bool = False, *, is_exposed: bool = False
+) -> Planned:
     """The same as it stands; writes nothing."""
-    asked = Asked(kind, host, is_lost)
+    asked = Asked(kind, host, is_lost, is_exposed)
     asked.require(cluster)
     title, stages = asked.title(cluster), asked.stages(cluster)
     seconds, unknown = estimate(stages, is_check=kind == Kind.VERIFY)
@@ -141,13 +145,21 @@ def _bundle_findings(release: str) -> list[Finding]:
 
 @transaction.atomic
 def start_work(
-    *, by: Actor, cluster: Cluster, kind: str, digest: str, key: str = "", host: str = "", is_lost: bool = False
+    *,
+    by: Actor,
+    cluster: Cluster,
+    kind: str,
+    digest: str,
+    key: str = "",
+    host: str = "",
+    is_lost: bool = False,
+    is_exposed: bool = False,
 ) -> ClusterRun:
     """Begin what was planned. Conflict where the plan is another by now, or other work on the cluster has not ended.
 
     The same `key` again gives what it started, and starts nothing.
     """
-    asked = Asked(kind, host, is_lost)
+    asked = Asked(kind, host, is_lost, is_exposed)
     Cluster.objects.select_for_update().get(pk=cluster.pk)
     if key and (known := ClusterRun.objects.filter(cluster=cluster, key=key).select_related("run").first()):
         return known

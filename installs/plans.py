@@ -9,16 +9,21 @@ from installs.operations.balancer import ConfigureHAProxy, HAProxyIsHealthy
 from installs.operations.certificates import PlaceCertificates
 from installs.operations.database import ConfigurePatroni, MakeDatabase, PatroniIsHealthy
 from installs.operations.database_members import PatroniSettings
+from installs.operations.entrance import EntranceAnswers, VirtualAddressIsHeld
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy, EtcdMemberIsHealthy
 from installs.operations.etcd_members import JoinEtcd
-from installs.operations.hosts import InstallPackages, PurgeHost, PushBundle, SetNames
+from installs.operations.exposing import ExposeCluster
+from installs.operations.external import MakeExternalDatabase, MakeExternalQueue
+from installs.operations.hosts import InstallPackages, PushBundle, SetNames
 from installs.operations.management import ConfigureManager, InstallProduct, MakeAdministrator, ManagerIsHealthy
 from installs.operations.monitoring import ConfigureMonitoring
+from installs.operations.purging import PurgeHost
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
 from installs.operations.queue_members import AdmitRabbitMQ, GrowQueues, JoinRabbitMQ, RabbitMQNodeIsHealthy
 from installs.operations.settling import SettleCluster
 from installs.rendering import apart
-from inventory.layout import Host, Layout, Part
+from inventory.host_names import is_address
+from inventory.layout import Balancing, Host, Layout, Part
 from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
 
@@ -27,7 +32,12 @@ ROWS = "Rows"
 
 
 def install_stages(
-    cluster_id: int, layout: Layout, *, is_rolling: bool = False, joining: Collection[str] = ()
+    cluster_id: int,
+    layout: Layout,
+    *,
+    is_rolling: bool = False,
+    joining: Collection[str] = (),
+    is_exposed: bool = False,
 ) -> list[Stage]:
     """From bare hosts to a cluster. `is_rolling`: it serves already, so what votes or serves is taken one after another, and
     `joining` are the hosts that the others let in.
@@ -44,7 +54,10 @@ def install_stages(
         stage("Database and queue", settle),
         stage("Management service", managers_of(cluster_id, layout, is_rolling)),
         stage("Entrance and monitoring", _entrance(cluster_id, layout)),
-        stage(ROWS, [lane("Portal", [SettleCluster(cluster_id)])]),
+        stage("Way in", _way_in(cluster_id, layout)),
+        stage(
+            ROWS, [lane("Portal", [SettleCluster(cluster_id), *([ExposeCluster(cluster_id)] if is_exposed else [])])]
+        ),
     ]
     return [each for each in stages if each["lanes"]]
 
@@ -123,6 +136,11 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
     if queues:
         first = queues[0].name
         lanes.append(lane("Queue", [RabbitMQIsHealthy(cluster_id, first), MakeVirtualHost(cluster_id, first)]))
+    managers = layout.having(Part.MANAGER)
+    if managers and layout.external_database:
+        lanes.append(lane("External PostgreSQL", [MakeExternalDatabase(cluster_id, managers[0].name)]))
+    if managers and layout.external_queue:
+        lanes.append(lane("External RabbitMQ", [MakeExternalQueue(cluster_id, managers[0].name)]))
     return lanes
 
 
@@ -166,3 +184,16 @@ def _entrance(cluster_id: int, layout: Layout) -> list[Lane]:
             steps.append(KeepLeadersApart)
         lanes.append(lane_of(cluster_id, host, steps))
     return lanes
+
+
+def _way_in(cluster_id: int, layout: Layout) -> list[Lane]:
+    """What users meet, looked at from a manager; not where its name may be known to users alone and the balancer is ours."""
+    managers, balancers = layout.having(Part.MANAGER), layout.having(Part.BALANCER)
+    steps: list[Operation] = []
+    if layout.balancing is Balancing.OURS and len(balancers) > 1:
+        steps.append(VirtualAddressIsHeld(cluster_id, balancers[0].name))
+    if managers and (
+        layout.balancing is Balancing.THEIRS or (layout.balancing is Balancing.OURS and is_address(layout.entrance))
+    ):
+        steps.append(EntranceAnswers(cluster_id, managers[0].name))
+    return [lane("Entrance", steps)] if steps else []

@@ -24,6 +24,9 @@ class WorkSerializer(serializers.Serializer):
     is_lost = serializers.BooleanField(
         default=False, help_text="That host is dead and does not come back: nothing is asked of it"
     )
+    expose = serializers.BooleanField(
+        source="is_exposed", default=False, help_text="An install ends with the cluster as an environment"
+    )
 
 
 class StartWorkSerializer(WorkSerializer):

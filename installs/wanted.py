@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from accounts import secrets
 from accounts.actors import Actor
+from installs.externals.logins import DATABASE, QUEUE, login_of
 from installs.rendering.values import Passwords
 from inventory.cluster_secrets import ensure_secrets, keep_secret, secrets_of
 from inventory.layout import Layout
@@ -72,4 +73,8 @@ def opened_secrets(cluster: Cluster) -> tuple[Passwords, str]:
         )
     opened = {name: secrets.reveal(secret) for name, secret in found.items()}
     named = {name: opened[name] for name in Passwords.__dataclass_fields__ if name in opened}
+    for purpose, name in ((DATABASE, "database"), (QUEUE, "queue")):
+        # Where the service's own user was entered, made by the owner of that service, its password is the one that holds there.
+        if (login := login_of(cluster, purpose)) and login.is_service:
+            named[name] = login.password
     return Passwords(**named), opened["admin"]

@@ -20,6 +20,7 @@ from installs import installing
 from installs.asked import Kind
 from installs.expected import expected_of
 from installs.installing import Planned
+from installs.offering import environment_of
 from installs.preflight.starting import begin_preflight
 from installs.views import rights, the_cluster, the_host
 from inventory.models import Cluster
@@ -75,7 +76,14 @@ def work(request: TenantRequest, cluster_id: int, kind: str) -> HttpResponse:
         return show_plan(request, cluster, kind, wrong_name=wrong)
     digest, key = request.POST.get("digest", ""), request.POST.get("key", "")[:LONGEST_KEY]
     try:
-        started = installing.start_work(by=actor_of(request), cluster=cluster, kind=kind, digest=digest, key=key)
+        started = installing.start_work(
+            by=actor_of(request),
+            cluster=cluster,
+            kind=kind,
+            digest=digest,
+            key=key,
+            is_exposed=wants_environment(request),
+        )
     except (ValidationError, Conflict) as error:
         return show_plan(request, cluster, kind, refused=refusal(error))
     return redirect("run", started.run_id)
@@ -118,7 +126,8 @@ def show_plan(
     is_lost: bool = False,
 ) -> HttpResponse:
     """The page; `refused` says why nothing was started, `wrong_name` that the name of the cluster was not typed."""
-    planned = installing.read_plan(cluster, kind, host, is_lost)
+    is_exposed = wants_environment(request)
+    planned = installing.read_plan(cluster, kind, host, is_lost, is_exposed=is_exposed)
     expected = expected_of(cluster, planned)
     errors = sum(finding.is_error for finding in planned.findings)
     at_work = installing.active_run(cluster)
@@ -131,6 +140,8 @@ def show_plan(
         "hosts": len(cluster.nodes.all()),
         "lead": LOST_LEAD if is_lost else LEADS[Kind(kind)],
         "errors": errors,
+        "is_exposed": is_exposed,
+        "may_be_exposed": kind == Kind.INSTALL and environment_of(cluster) is None,
         "at_work": at_work,
         "may_start": not errors and not at_work and len(cluster.nodes.all()) > 0,
         "takes": takes(planned),
@@ -140,6 +151,11 @@ def show_plan(
     }
     status = 409 if refused else 400 if wrong_name else 200
     return render(request, "installs/plan.html", shown | rights(request), status=status)
+
+
+def wants_environment(request: TenantRequest) -> bool:
+    """Whether the install is to end with an environment."""
+    return (request.POST if request.method == "POST" else request.GET).get("expose") == "1"
 
 
 def steps_of(lanes: Sequence[Lane]) -> int:

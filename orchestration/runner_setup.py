@@ -1,6 +1,7 @@
 """Make `.venv-runner`, the environment that parses and runs blueprints; nothing here is used while the portal runs.
 
 `python3 -m orchestration.runner_setup` needs only python3 with venv. It does nothing when the environment matches the lock file.
+UV in the environment names a program uv that installs in place of pip, which is then not in the environment either.
 """
 
 from __future__ import annotations
@@ -82,6 +83,21 @@ def _run(command: list[str]) -> None:
         raise SetupError(f"{' '.join(command[:6])} ... failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
+def _installer(uv: str, python: str, verb: str) -> list[str]:
+    """The beginning of a command that installs or uninstalls: uv's or pip's."""
+    if uv:
+        return [uv, "pip", verb, "--quiet", "--python", python]
+    return [
+        python,
+        "-m",
+        "pip",
+        verb,
+        "--quiet",
+        "--disable-pip-version-check",
+        *(["--yes"] if verb == "uninstall" else []),
+    ]
+
+
 def make(venv: Path = DEFAULT_VENV, interpreter: str | None = None) -> bool:
     """Make the environment if it is missing or old. True if something was done."""
     if is_current(venv) and interpreter is None:
@@ -91,24 +107,16 @@ def make(venv: Path = DEFAULT_VENV, interpreter: str | None = None) -> bool:
     # The runner's user must be able to read it, whatever the umask of the one who installs.
     os.umask(0o022)
     shutil.rmtree(venv, ignore_errors=True)
-    _run([interpreter, "-m", "venv", str(venv)])
+    uv = os.environ.get("UV", "")
+    _run([interpreter, "-m", "venv", *(["--without-pip"] if uv else []), str(venv)])
     build, rest = split_lock(REQUIREMENTS.read_text())
     python = str(venv / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
-        pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "--no-deps",
-        ]
         for name, text in (("build.txt", build), ("rest.txt", rest)):
             (Path(folder) / name).write_text(text)
-            _run([*pip, "--no-build-isolation", "-r", str(Path(folder) / name)])
-    _run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *BUILD_PACKAGES])
+            pinned = ["--require-hashes", "--no-deps", "--no-build-isolation", "-r", str(Path(folder) / name)]
+            _run([*_installer(uv, python, "install"), *pinned])
+    _run([*_installer(uv, python, "uninstall"), *BUILD_PACKAGES])
     _run([python, "-c", "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2)"])
     (venv / STAMP).write_text(f"{stamp}\n{interpreter}\n")
     return True

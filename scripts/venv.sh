@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv, or brings it up to the locks: scripts/venv.sh requirements.txt [requirements-dev.txt]
-# Needs python3 with venv and nothing else. PYTHON names another interpreter (3.11 to 3.13).
+# Needs python3 with venv and nothing else. PYTHON names another interpreter (3.11 to 3.13). UV names a program uv that installs in
+# place of pip, which is then not in .venv either.
 set -eu
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
@@ -22,10 +23,13 @@ if ! .venv/bin/python -c '' 2>/dev/null; then
     fi
     echo "Making .venv"
     rm -rf .venv
-    "$python" -m venv .venv
+    "$python" -m venv ${UV:+--without-pip} .venv
 fi
 set -- $(for lock in "$@"; do echo "-r $lock"; done)
 echo "Installing $(echo "$@" | sed 's/-r //g') into .venv"
+if [ -n "${UV:-}" ]; then
+    exec "$UV" pip install --quiet --python .venv/bin/python --require-hashes "$@"
+fi
 # uv takes a second where pip takes ten; whatever keeps it from working, pip is the judge.
 for uv in .venv/bin/uv uv; do
     if command -v "$uv" >/dev/null && "$uv" pip install --quiet --python .venv/bin/python --require-hashes "$@" 2>/dev/null; then

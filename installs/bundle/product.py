@@ -14,7 +14,9 @@ from installs.bundle.repository import keep_only
 
 APPS = ("accounts", "runs", "inventory", "installs", "deployon", "orchestration", "portal")
 FOLDERS = (*APPS, "templates", "static", "scripts")
-FILES = ("manage.py", "requirements.txt", "requirements-runner.txt", "LICENSE", "NOTICE", "pyproject.toml")
+FILES = (
+    "manage.py", "requirements.txt", "requirements-runner.txt", "requirements-tools.txt", "LICENSE", "NOTICE", "pyproject.toml",
+)  # fmt: skip
 LEFT_OUT = ("__pycache__", ".pyc", ".pyo")
 
 

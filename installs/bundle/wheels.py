@@ -13,7 +13,8 @@ from pathlib import Path
 
 from installs.bundle.manifest import WHEELS, WORK, BundledFile, BundleError
 
-LOCKS = ("requirements.txt", "requirements-runner.txt")
+TOOLS = "requirements-tools.txt"  # uv, which makes the environments on hosts
+LOCKS = ("requirements.txt", "requirements-runner.txt", TOOLS)
 # These have no wheel: hosts build them from their sources, with the setuptools that the lock names.
 SOURCES_ONLY = frozenset({"cloudify-common", "proxy-tools"})
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}

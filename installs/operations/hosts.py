@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
 
 from installs.bundle.manifest import Bundle, find_bundle, place_of
 from installs.bundle.pushing import APT_OPTIONS, is_pushed, push_bundle
+from installs.operations.purging import NOTE_ADDED, REMEMBER
 from installs.packages import packages_of
 from installs.rendering.hosts import hosts_file
 from installs.steps import HostStep
@@ -26,7 +26,9 @@ trap finish EXIT
 mkdir -p /etc/postgresql-common/createcluster.d
 echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/deployon.conf
 apt-get {apt} update
-apt-get {apt} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install --yes {packages}
+apt-get {apt} -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io \
+  install --yes {packages}
+sync
 """
 
 
@@ -106,12 +108,8 @@ class InstallPackages(HostStep):
         return not missing(host, self._packages(context))
 
     def act(self, context: Context, host: Host) -> Later | None:
-        return self.detached(
-            context,
-            host,
-            "packages",
-            INSTALL.replace("{apt}", APT_OPTIONS).replace("{packages}", " ".join(self._packages(context))),
-        )
+        script = INSTALL.replace("{apt}", APT_OPTIONS).replace("{packages}", " ".join(self._packages(context)))
+        return self.detached(context, host, "packages", REMEMBER + script + NOTE_ADDED)
 
     def _packages(self, context: Context) -> list[str]:
         layout = self.wanted(context).layout
@@ -125,46 +123,3 @@ def missing(host: Host, packages: Sequence[str]) -> list[str]:
     )
     there = {line.split()[0] for line in shown.stdout.splitlines() if line.split()[1:2] == ["ii"]}
     return [name for name in packages if name not in there]
-
-
-@operation("host.purge")
-@dataclasses.dataclass(frozen=True)
-class PurgeHost(HostStep):
-    """Take away everything that was installed: services, data, packages, files. What is on the host of it is lost."""
-
-    is_interruptible: ClassVar[bool] = False
-
-    def describe(self) -> str:
-        return f"Remove everything of the cluster from {self.host}"
-
-    def look(self, context: Context, host: Host) -> bool | Later:
-        return not host.test(
-            Command.shell('for path in "$@"; do if [ -e "$path" ]; then exit 0; fi; done; exit 1', *LEFT)
-        )
-
-    def act(self, context: Context, host: Host) -> Later | None:
-        return self.detached(context, host, "purge", PURGE)
-
-
-# What must not be there when a host is clean.
-LEFT = (
-    "/etc/deployon", "/opt/deployon", "/etc/etcd", "/etc/patroni", "/etc/rabbitmq", "/etc/haproxy", "/etc/prometheus",
-    "/var/lib/etcd", "/var/lib/postgresql", "/var/lib/rabbitmq", "/var/lib/prometheus", "/var/lib/deployon-setup/applied",
-)  # fmt: skip
-PURGE = """
-systemctl disable --now deployon-leaders-apart.timer 'deployon-worker@1' 'deployon-worker@2' deployon-web nginx haproxy keepalived patroni etcd rabbitmq-server \\
-  prometheus prometheus-node-exporter prometheus-postgres-exporter prometheus-blackbox-exporter 2>/dev/null || :
-pkill -u postgres || :
-pkill -u rabbitmq || :
-names=$(dpkg-query --show --showformat '${Package} ${db:Status-Abbrev}\\n' 'etcd-*' 'patroni' 'postgresql*' 'rabbitmq-server' 'erlang*' 'nginx*' \\
-  'haproxy' 'keepalived' 'prometheus*' 2>/dev/null | awk '$2 != "un" {print $1}')
-[ -z "$names" ] || DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 purge --yes --autoremove $names
-rm -rf /etc/deployon /opt/deployon /etc/etcd /etc/default/etcd /etc/patroni /etc/rabbitmq /etc/haproxy /etc/keepalived /etc/prometheus /etc/nginx \\
-  /etc/postgresql /etc/postgresql-common /var/lib/etcd /var/lib/postgresql /var/lib/rabbitmq /var/lib/prometheus /var/log/rabbitmq /var/log/postgresql \\
-  /etc/default/prometheus* /etc/apt/sources.list.d/deployon.sources /etc/systemd/system/deployon-* /etc/systemd/system/etcd.service.d \\
-  /etc/systemd/system/rabbitmq-server.service.d /etc/systemd/system/prometheus-postgres-exporter.service.d
-systemctl daemon-reload
-sed -i '/^# DeployOn: the hosts of this cluster$/,/^# DeployOn: end$/d' /etc/hosts
-if getent passwd deployon > /dev/null; then userdel deployon || :; fi
-rm -rf /var/lib/deployon-setup/bundle /var/lib/deployon-setup/applied /var/lib/deployon
-"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from installs.pki.making import Pair
+from installs.rendering import management
 from installs.rendering.pki_paths import BALANCER, MANAGER, MONITORING, OF_PART, PkiFolder
 from installs.rendering.values import RenderedFile
 from inventory.layout import Balancing, Host, Layout, Part
@@ -56,8 +57,8 @@ def _of_manager(layout: Layout, material: HostMaterial) -> list[RenderedFile]:
     found: list[RenderedFile] = []
     if material.entrance and layout.balancing is not Balancing.OURS:  # no balancer of ours shows it
         found += [
-            RenderedFile(f"{MANAGER.path}/entrance.crt", material.entrance.certificate, "root", MANAGER.group, PUBLIC),
-            _key(MANAGER, f"{MANAGER.path}/entrance.key", material.entrance.key),
+            RenderedFile(f"{management.ENTRANCE}.crt", material.entrance.certificate, "root", MANAGER.group, PUBLIC),
+            _key(MANAGER, f"{management.ENTRANCE}.key", material.entrance.key),
         ]
     for user, pair in material.clients:
         found += [

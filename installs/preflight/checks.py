@@ -41,6 +41,8 @@ CHECKS = (
     Check(15, "leftovers", "Nothing is left of another installation", software_checks.leftovers),
     Check(16, "apt", "apt and dpkg are free and whole", software_checks.package_tools),
     Check(17, "surroundings", "Locale, swap and automatic upgrades do no harm", software_checks.surroundings),
+    Check(18, "externals", "External services can be trusted and used", lambda survey: survey.externals),
+    Check(19, "entrance", "Your own balancer has the right ports open", network_checks.entrance),
 )  # fmt: skip
 
 

@@ -102,3 +102,20 @@ def _was_open(seen: Seen, port: int) -> bool:
 
 def _words(outcome: str) -> str:
     return {"timeout": "nothing comes back", "refused": "it is refused on the way"}.get(outcome, outcome)
+
+
+def entrance(survey: Survey) -> Iterator[Finding]:
+    """Of the operator's own balancer. That it leads to the managers shows at the end of the install, when there are any."""
+    where = survey.layout.entrance
+    for port, outcome in survey.entrance.items():
+        if port == 80 and outcome in FINE:
+            yield warning(
+                "entrance.plain", f"Port 80 of {where} is open: passwords could go through it unsealed.",
+                "Have your balancer close it; the end of the install fails otherwise.", field="entrance",
+            )  # fmt: skip
+        elif port != 80 and outcome not in FINE:
+            yield warning(
+                "entrance.closed", f"{where} does not answer managers on port {port}: {_words(outcome)}.",
+                f"Have your balancer pass {port} on to port {port} of every manager; the end of the install waits for it.",
+                field="entrance",
+            )  # fmt: skip

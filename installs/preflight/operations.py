@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from installs.bundle.manifest import BundleError, find_bundle
+from installs.externals.logins import Login, logins_of
 from installs.packages import packages_of
 from installs.preflight.checks import examine, report
 from installs.preflight.survey import Survey, survey
@@ -35,7 +36,10 @@ class Preflight(Operation):
         for _, credential in access.values():
             for value in credential.hidden:
                 context.hide(value)
-        found = look(nodes, access)
+        logins = logins_of(nodes[0].cluster)
+        for login in logins.values():
+            context.hide(login.password)
+        found = look(nodes, access, logins)
         findings = examine(found)
         for finding in findings:
             context.say(finding.sentence, kind=FINDING, finding=finding.as_json())
@@ -52,10 +56,14 @@ class Preflight(Operation):
         return None  # `check` either finds nothing wrong, or raises
 
 
-def look(nodes: list[ClusterNode], access: dict[str, tuple[HostAddress, HostCredential]]) -> Survey:
+def look(
+    nodes: list[ClusterNode],
+    access: dict[str, tuple[HostAddress, HostCredential]],
+    logins: dict[str, Login] | None = None,
+) -> Survey:
     """The survey, with what the portal itself knows: new host keys are kept for a person to look at."""
     layout = nodes[0].cluster.layout()
-    found = survey(layout, access)
+    found = survey(layout, access, logins)
     by_name = {node.name: node for node in nodes}
     for seen in found.hosts:
         if seen.error is not None and seen.error.key:

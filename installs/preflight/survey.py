@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from installs.operations.hosts import LEFT
+from installs.externals import looking
+from installs.externals.logins import Login
+from installs.findings import Finding
+from installs.operations.purging import LEFT
 from installs.packages import packages_of
 from installs.preflight.ports import Way, ports_of, ways
 from inventory.connectors.ssh import (
@@ -24,12 +27,13 @@ from inventory.connectors.ssh import (
     HostErrorKind,
     connect,
 )
+from inventory.layout import Balancing, Layout, Part
 from inventory.layout import Host as Wanted
-from inventory.layout import Layout
 
 ON_HOST = Path(__file__).parent / "on_host"
 DISKS = ("/", "/var/lib", "/opt", "/tmp")  # noqa: S108  (looked at, not written to)
 MOST_AT_ONCE = 16
+ENTRANCE_PORTS = (443, 53333, 80)
 LISTEN_SECONDS, PROBE_SECONDS = 45, 3.0
 
 
@@ -60,6 +64,10 @@ class Survey:
     hosts: list[Seen]
     ways: list[tuple[Way, str]] = field(default_factory=list)
     has_bundle: bool = False
+    externals: list[Finding] = field(default_factory=list)  # of services that somebody else runs
+    entrance: dict[int, str] = field(
+        default_factory=dict
+    )  # port -> how the operator's own balancer answers a manager there
     bundle_fault: str = ""  # why the bundle that is there cannot be used
 
     @property
@@ -76,15 +84,26 @@ class Survey:
 Access = Mapping[str, tuple[HostAddress, HostCredential]]
 
 
-def survey(layout: Layout, access: Access) -> Survey:
-    """Ask all hosts. What cannot be asked is kept as error of its host."""
+def survey(layout: Layout, access: Access, logins: Mapping[str, Login] | None = None) -> Survey:
+    """Ask all hosts; by a manager also external services and a balancer of others. What cannot be asked is kept as error of its host."""
     found = Survey(layout, [Seen(host) for host in layout.hosts])
     with ExitStack() as stack, ThreadPoolExecutor(MOST_AT_ONCE) as pool:
         sessions: dict[str, Host] = {}
         _side_by_side(pool, found.hosts, lambda seen: _ask(layout, seen, access, sessions, stack))
         if sessions:
             _try_ways(pool, found, sessions)
+        manager = next((host for host in layout.having(Part.MANAGER) if host.name in sessions), None)
+        if manager:
+            found.externals = list(looking.look(sessions[manager.name], manager.name, layout, logins or {}))
+            found.entrance = _look_at_entrance(layout, sessions[manager.name])
     return found
+
+
+def _look_at_entrance(layout: Layout, host: Host) -> dict[int, str]:
+    if layout.balancing is not Balancing.THEIRS or not layout.entrance:
+        return {}
+    question = {"places": [(layout.entrance, port) for port in ENTRANCE_PORTS], "word": " ", "seconds": PROBE_SECONDS}
+    return dict(zip(ENTRANCE_PORTS, _call(host, "probe.py", question, is_root=False, seconds=60), strict=True))
 
 
 def _ask(layout: Layout, seen: Seen, access: Access, sessions: dict[str, Host], stack: ExitStack) -> None:

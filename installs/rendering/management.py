@@ -17,18 +17,20 @@ HOME, DATA_FOLDER, ENVIRONMENT = "/opt/deployon/current", "/var/lib/deployon", "
 # Who belongs to the cluster, for v3.1; and the password by which the service asks Prometheus, and Prometheus the service.
 CLUSTER_FILE, MONITORING_PASSWORD = "/etc/deployon/cluster.json", "/etc/deployon/monitoring"
 USER = "deployon"
+ENTRANCE = f"{MANAGER.path}/entrance"  # .crt and .key, where users see another certificate than hosts do
+SERVED_BY = "X-Served-By"  # header that tells which manager answered: whether a balancer is sticky is seen by it
 EXTERNAL_DATABASE_CA, EXTERNAL_QUEUE_CA = f"{MANAGER.path}/database-ca.crt", f"{MANAGER.path}/queue-ca.crt"
 _MONITORING = members.Monitoring(MONITORING_PORT, MONITORING_USER, MONITORING_PASSWORD, MANAGER.ca)
 
 
-def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
+def files(layout: Layout, host: Host, passwords: Passwords, *, has_entrance: bool = False) -> list[RenderedFile]:
     found = [
         RenderedFile(ENVIRONMENT, environment(layout, host, passwords), "root", USER, 0o640),
         RenderedFile(CLUSTER_FILE, members.to_text(layout, _MONITORING), "root", USER, 0o640),
         RenderedFile(MONITORING_PASSWORD, passwords.monitoring, "root", USER, 0o640),
         RenderedFile("/etc/systemd/system/deployon-web.service", _unit("web", _WEB, "20")),
         RenderedFile("/etc/systemd/system/deployon-worker@.service", _unit("worker %i", _WORKER, "90")),
-        RenderedFile("/etc/nginx/nginx.conf", nginx(layout, host)),
+        RenderedFile("/etc/nginx/nginx.conf", nginx(layout, host, has_entrance=has_entrance)),
     ]
     for external, path in (
         (layout.external_database, EXTERNAL_DATABASE_CA),
@@ -152,18 +154,25 @@ WantedBy=multi-user.target
 """
 
 
-def nginx(layout: Layout, host: Host) -> str:
-    """TLS with the host's certificate on both ports; addresses of users come from the balancers, and from nobody else."""
+def nginx(layout: Layout, host: Host, *, has_entrance: bool = False) -> str:
+    """TLS on both ports; addresses of users come from the balancers, and from nobody else.
+
+    With the host's own certificate. `has_entrance`: there is one for users, too, which is shown on 443 to whoever comes by the
+    entrance's name or address; agents on 53333 and checks by a host's address see the host's own.
+    """
     trusted = [each.private_address for each in layout.having(Part.BALANCER)]
     real = "".join(f"  set_real_ip_from {address};\n" for address in trusted)
     real += "  real_ip_header X-Forwarded-For;\n" if trusted else ""
     if layout.balancing is Balancing.THEIRS:
         real = "  # Addresses of users: `set_real_ip_from` the operator's balancer, if it sends X-Forwarded-For.\n"
     # The addresses of this host by name, not every one: a balancer on the same host has the virtual one.
-    addresses = dict.fromkeys([*host.addresses.values(), "127.0.0.1"])
-    listening = "".join(
-        f"    listen {_in_url(address)}:{port} ssl;\n" for port in (HTTPS_PORT, INTERNAL_PORT) for address in addresses
-    )
+    addresses = list(dict.fromkeys([*host.addresses.values(), "127.0.0.1"]))
+    shows_apart = [layout.front] if has_entrance and layout.front in addresses else []
+    inside = [address for address in addresses if address not in shows_apart]
+    servers = _server("_", _listen(HTTPS_PORT, inside) + _listen(INTERNAL_PORT, addresses))
+    if has_entrance:
+        # By its name where the entrance is one, which clients tell in the handshake.
+        servers += _server(layout.front or "_", _listen(HTTPS_PORT, shows_apart or addresses), certificate=ENTRANCE)
     return f"""\
 user www-data;
 worker_processes auto;
@@ -182,11 +191,23 @@ http {{
   ssl_session_cache shared:tls:5m;
   ssl_certificate {MANAGER.certificate};
   ssl_certificate_key {MANAGER.key};
+  add_header {SERVED_BY} {host.name} always;
 {real}  upstream deployon {{ server 127.0.0.1:{WEB_PORT}; keepalive 32; }}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+{servers}}}
+"""
+
+
+def _listen(port: int, addresses: list[str]) -> str:
+    return "".join(f"    listen {_in_url(address)}:{port} ssl;\n" for address in addresses)
+
+
+def _server(name: str, listening: str, certificate: str = "") -> str:
+    own = f"    ssl_certificate {certificate}.crt;\n    ssl_certificate_key {certificate}.key;\n" if certificate else ""
+    return f"""\
   server {{
-{listening}    server_name _;
-    location / {{
+{listening}    server_name {name};
+{own}    location / {{
       proxy_pass http://deployon;
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
@@ -199,5 +220,4 @@ http {{
       proxy_send_timeout 330s;
     }}
   }}
-}}
 """

@@ -44,6 +44,7 @@ class Journey:
         return [
             Phase("portal", self.portal.start, must_pass=True),
             Phase("bundle", self.stand.make_bundle, must_pass=True),
+            Phase("services of others", self.stand.build_others, skip="" if self.stand.topology.others else "none"),
             Phase("describe", lambda: {"findings": self.stand.describe()}, must_pass=True),
             Phase("preflight", self.preflight),
             Phase("install", lambda: self.stand.work("install", 1200), must_pass=True),

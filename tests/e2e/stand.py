@@ -20,6 +20,7 @@ from typing import Any
 
 import requests
 
+from tests.e2e.others import build_others
 from tests.e2e.portal import Portal
 from tests.e2e.topologies import TOPOLOGIES, VIRTUAL
 from tests.e2e.writer import Writer
@@ -48,6 +49,7 @@ class Stand:
         self.portal = portal or Portal(folder / "portal", str(lab.network.subnet))
         self.ca = folder / "ca.pem"
         self._password = self.said_by_bundle = ""
+        self.externals: dict[str, Any] = {}  # as a description tells them
 
     @property
     def entrance(self) -> str:
@@ -86,6 +88,11 @@ class Stand:
         self.said_by_bundle = done.stderr[-600:]
         return done.returncode == 0
 
+    def build_others(self) -> None:
+        """Services of others on the hosts that are none of the cluster's; afterwards they are described as external."""
+        for name in self.topology.others:
+            self.externals = build_others(self.lab.host(name), FOLDER / "bundles" / self.release)
+
     # The cluster
 
     def describe(self) -> list[str]:
@@ -107,7 +114,7 @@ class Stand:
         }
         if self.topology.balancing != "none":
             body["entrance"] = self.entrance
-        told = self.portal.call("POST", "clusters/", json=body)
+        told = self.portal.call("POST", "clusters/", json=body | self.externals)
         return [finding["message"] for finding in told["findings"]]
 
     def work(self, kind: str, seconds: float) -> dict[str, Any]:

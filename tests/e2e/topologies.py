@@ -52,4 +52,7 @@ TOPOLOGIES = {
         },
         entrance=VIRTUAL,
     ),
+    "external": Topology(
+        {"m1": ["manager", "balancer"], "m2": ["manager", "balancer"]}, entrance=VIRTUAL, others=("ext",)
+    ),
 }

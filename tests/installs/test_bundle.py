@@ -183,7 +183,12 @@ def test_every_pin_of_the_locks_is_asked_for_with_its_digests_and_without_its_co
         assert len(pins) == len(re.findall(r"(?m)^\S+==", text))
         assert sum(pin.count("--hash=sha256:") for _, pin, _ in pins) == text.count("--hash=sha256:")
         assert not any(";" in pin for _, pin, _ in pins)
-        assert any(is_bound for _, _, is_bound in pins)
+        assert lock == wheels.TOOLS or any(is_bound for _, _, is_bound in pins)
+
+
+def test_hosts_get_the_program_that_makes_their_environments():
+    assert [name for name, _, _ in wheels.requirements_of((settings.BASE_DIR / wheels.TOOLS).read_text())] == ["uv"]
+    assert wheels.TOOLS in wheels.LOCKS and wheels.TOOLS in product.FILES
 
 
 def test_what_has_no_wheel_is_in_a_lock():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from django.test import Client
 from accounts import secrets
 from accounts.errors import Conflict
 from accounts.models import AuditEntry, Secret
-from installs import administering, entrance, offering
+from installs import administering, entrance, installing, offering
 from installs.models import Certificate
 from inventory import exposing
 from inventory.cluster_secrets import keep_secret
@@ -20,6 +21,8 @@ from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.portal import PortalClient
 from inventory.doubles import refused_port
 from inventory.models import Cluster, Environment, SubManager
+from runs.models import Run
+from runs.operations import REGISTRY, OperationError
 from tests import factories as people
 from tests.installs import authorities, factories, layouts
 from tests.inventory.factories import site
@@ -381,3 +384,55 @@ def test_a_viewer_and_a_plain_user_cannot_expose_it(ready, at, alice, bob):
         assert client.post(f"/clusters/{ready.pk}/expose/").status_code == 403
         assert "Use as environment" not in client.get(f"/clusters/{ready.pk}/").text
     assert not Environment.objects.exists()
+
+
+# --- as the last step of an install ---
+
+
+def step_of(mara, cluster):
+    """The operation, and what the engine lends it in a run that mara started."""
+    planned = installing.plan_work(by=mara, cluster=cluster, kind="install", is_exposed=True)
+    run = Run.objects.create(title="Install", tenant=cluster.tenant, started_by=mara.user)
+    said = []
+    context = SimpleNamespace(run_id=run.pk, say=lambda text, **_: said.append(text))
+    last = planned.stages[-1]["lanes"][-1]["operations"][-1]
+    return REGISTRY[last["key"]](**last["args"]), context, said
+
+
+def test_an_install_that_was_asked_to_ends_with_the_environment(mara, ready, real):
+    step, context, said = step_of(mara, ready)
+    assert step.check(context) is False
+    assert step.apply(context) is None and step.check(context) is True
+    assert Environment.objects.get().cluster == ready and "solo" in said[0]
+    assert AuditEntry.objects.filter(action="cluster.expose", user=mara.user).exists()
+
+
+def test_an_install_that_was_not_asked_to_makes_none(mara, ready):
+    planned = installing.plan_work(by=mara, cluster=ready, kind="install")
+    assert "cluster.expose" not in str(planned.stages)
+    asked = installing.read_plan(ready, "install", is_exposed=True)
+    assert asked.digest != planned.digest and asked.steps == planned.steps + 1
+    assert (
+        installing.read_plan(ready, "uninstall", is_exposed=True).digest
+        == installing.read_plan(ready, "uninstall").digest
+    )
+
+
+def test_a_cluster_that_cannot_be_signed_in_to_fails_the_step_with_what_to_do(mara, ready, at):
+    at(refused_port())
+    step, context, _ = step_of(mara, ready)
+    with pytest.raises(OperationError, match="The cluster itself is ready"):
+        step.apply(context)
+
+
+def test_the_api_plans_and_starts_it_by_that_digest(mara, ready, ask):
+    plan = ask("solo", {"kind": "install", "expose": True}, "plan").json()
+    assert plan["stages"][-1]["lanes"][0]["operations"][-1]["key"] == "cluster.expose"
+    assert plan["digest"] != ask("solo", {"kind": "install"}, "plan").json()["digest"]
+
+
+def test_the_page_of_the_plan_offers_it(browser, ready):
+    plain = browser.get(f"/clusters/{ready.pk}/plan/install/").content.decode()
+    assert "?expose=1" in plain and 'name="expose"' not in plain
+    asked = browser.get(f"/clusters/{ready.pk}/plan/install/?expose=1").content.decode()
+    assert 'name="expose" value="1"' in asked and "Use the cluster as an environment" in asked

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from installs.findings import error
 from installs.preflight.checks import CHECKS, examine, report
 from installs.preflight.ports import ports_of, ways
 from installs.preflight.survey import ON_HOST, Seen, Survey
@@ -249,3 +250,24 @@ def test_what_is_sent_to_hosts_needs_nothing_but_python_itself(program):
     code = (ON_HOST / program).read_text().replace('"__main__"', '"nobody"')
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_was_found_of_external_services_stands_in_the_report(survey):
+    survey.externals = [
+        error("externals.database.tls", "It cannot be trusted.", "Give its CA.", field="external_database")
+    ]
+    told = {check["rule"]: check["outcome"] for check in report(survey, examine(survey))["checks"]}
+    assert told["externals"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("answers", "rules"),
+    [
+        ({443: "open", 53333: "heard", 80: "refused"}, []),
+        ({443: "refused", 53333: "timeout", 80: "timeout"}, ["entrance.closed", "entrance.closed"]),
+        ({443: "open", 53333: "open", 80: "open"}, ["entrance.plain"]),
+    ],
+)
+def test_the_operators_own_balancer_has_443_and_53333_open_and_80_closed(survey, answers, rules):
+    survey.entrance = answers
+    assert [finding.rule for finding in examine(survey) if finding.rule.startswith("entrance.")] == rules

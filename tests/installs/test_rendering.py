@@ -251,3 +251,25 @@ def test_a_host_that_is_gone_leaves_the_hosts_file():
     after = hosts.hosts_file("127.0.0.1 localhost\n", TWO_BALANCERS, TWO_BALANCERS.host("db1"))
     assert "lb2" in after
     assert "lb2" not in hosts.hosts_file(after, DISTRIBUTED, DISTRIBUTED.host("db1"))
+
+
+def servers_of(text: str) -> list[str]:
+    return re.findall(r"(?ms)^  server \{$.*?^  \}$", text)
+
+
+def test_users_who_come_by_name_see_the_certificate_that_was_uploaded_for_them_and_agents_the_host_s_own():
+    own, users = servers_of(management.nginx(COMPACT, COMPACT.hosts[0], has_entrance=True))
+    assert "server_name _;" in own and "entrance" not in own
+    assert "server_name deployon.example.com;" in users and "/entrance.crt;" in users and "/entrance.key;" in users
+    assert "10.77.0.1:443" in own and "10.77.0.1:443" in users
+    assert "53333" in own and "53333" not in users
+
+
+def test_users_who_come_by_an_address_are_told_apart_by_it():
+    own, users = servers_of(management.nginx(SINGLE, SINGLE.hosts[0], has_entrance=True))
+    assert "listen 10.77.0.5:443" in users and "127.0.0.1" not in users
+    assert "listen 10.77.0.5:443" not in own and "listen 127.0.0.1:443" in own and "listen 10.77.0.5:53333" in own
+
+
+def test_without_such_a_certificate_there_is_one_server():
+    assert len(servers_of(management.nginx(COMPACT, COMPACT.hosts[0]))) == 1

@@ -16,7 +16,7 @@ from tests.installs.test_cluster_pages import page, posted
 from tests.installs.test_installing import end, fresh, past, ready_to_install
 
 pytestmark = pytest.mark.django_db
-STEPS = 50  # of an install of three compact hosts
+STEPS = 52  # of an install of three compact hosts
 
 
 @pytest.fixture

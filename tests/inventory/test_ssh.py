@@ -432,3 +432,28 @@ def test_a_process_left_behind_with_its_output_open_does_not_hold_the_command_up
     began = time.monotonic()
     assert host.run(Command.shell("echo now; sleep 20 & exit 0")).text == "now"
     assert time.monotonic() - began < 5
+
+
+# --- ways through a host -----------------------------------------------------------------------------------------------
+
+
+def test_a_way_leads_to_a_service_as_the_host_reaches_it(host):
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        with host.way("127.0.0.1", service.getsockname()[1]) as port:
+            service.accept()[0].close()  # that it is reached was tried first
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as near:
+                far, _ = service.accept()
+                near.sendall(b"there")
+                assert far.recv(5, socket.MSG_WAITALL) == b"there"
+                far.sendall(b"back")
+                assert near.recv(4, socket.MSG_WAITALL) == b"back"
+                far.close()
+                assert near.recv(1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def test_a_service_that_the_host_does_not_reach_is_told(host):
+    with pytest.raises(HostError, match="does not reach"):
+        with host.way("127.0.0.1", free_port()):
+            pytest.fail("there is nothing")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 
 import paramiko
 
-from inventory.connectors.ssh import detached, facts, files
+from inventory.connectors.ssh import detached, facts, files, ways
 from inventory.connectors.ssh.commands import Command, Hidden, Input, Output, mask
 from inventory.connectors.ssh.conversation import Become, Conversation, chain, close_quietly
 from inventory.connectors.ssh.detached import Progress
@@ -87,6 +88,10 @@ class Host:
     def make_folder(self, path: str, *, owner: str = "root", group: str = "root", mode: int = 0o755) -> bool:
         """Make the folder so, and those above it where they are missing. Returns whether anything had to change."""
         return files.make_folder(self, path, owner=owner, group=group, mode=mode)
+
+    def way(self, address: str, port: int) -> AbstractContextManager[int]:
+        """A port of this machine's loopback that leads to a service as the host reaches it, for the length of a `with` block."""
+        return ways.way(self._transport, str(self.address), address, port)
 
     def facts(self) -> Facts:
         """What this host is."""
