@@ -7,9 +7,10 @@ from installs.operations.database import ConfigurePatroni, PatroniIsHealthy
 from installs.operations.database_members import HandOver, LeavePatroni, PatroniForgets, PatroniSettings
 from installs.operations.etcd import ConfigureEtcd, EtcdIsHealthy
 from installs.operations.etcd_members import LeaveEtcd
-from installs.operations.hosts import PurgeHost, SetNames
+from installs.operations.hosts import SetNames
 from installs.operations.leaving import ForgetHost, StopServices
 from installs.operations.monitoring import ConfigureMonitoring
+from installs.operations.purging import PurgeHost
 from installs.operations.queue import ConfigureRabbitMQ, RabbitMQIsHealthy
 from installs.operations.queue_members import GrowQueues, LeaveRabbitMQ
 from installs.operations.settling import SettleCluster
