@@ -48,9 +48,9 @@ def report(execution: Execution, status: str, error: str | None = None) -> Execu
             raise IllegalReport(
                 f"Invalid relationship - can't change status from {found or 'deleted'} to {status} (execution {execution.pk})"
             )
+        update_ends.follow(execution)  # what it takes away counts no more for the deployment's state
         note(execution)
         group_ends.follow([execution])
-        update_ends.follow(execution)
     return execution
 
 
