@@ -204,6 +204,8 @@ class DeploymentDetail(DeploymentView):
     def patch(self, request: Request, wire_id: str) -> Response:
         row = self.found(wire_id)
         body = self.body()
+        if body.get("creator"):
+            raise bad_parameters("A deployment stays its creator's: create it again as the user who is to own it.")
         unknown = sorted(set(body) - CHANGEABLE)
         if unknown:
             raise Refused(

@@ -79,7 +79,7 @@ def test_a_blueprint_from_a_file_to_its_end(cfy, cfy_of, folder, tmp_path):
     cfy.refused("blueprints set-icon", "app", "--icon-path", str(icon), words="has no", ends_with_zero=True)
     cfy("blueprints set-global", "app")
     assert cfy.one("blueprints get", "app")["visibility"] == "global"
-    cfy.refused("blueprints set-visibility", "app", "-l", "tenant", words="")
+    cfy.refused("blueprints set-visibility", "app", "-l", "tenant", words="only widen", ends_with_zero=True)
     cfy("blueprints delete", "app")
     cfy.refused("blueprints get", "app", words="was not found")
 

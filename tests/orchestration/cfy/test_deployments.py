@@ -48,16 +48,20 @@ def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
     cfy("deployments set-site", "one", "--detach-site")
     cfy.refused("deployments set-visibility", "one", "-l", "global", words="wider", ends_with_zero=True)
     cfy.refused("deployments set-owner", "one", "-s", "bob", words="creator")
-    assert {row["name"] for row in cfy.rows("workflows list", "-d", "one")} >= {"install", "scale"}
+    assert {row["name"] for row in cfy.rows("workflows list", "-d", "one")} >= {"install", "start"}
     assert cfy.one("workflows get", "install", "-d", "one")["name"] == "install"
     assert cfy.rows("deployments modifications list", "one") == []
     cfy.refused("deployments modifications get", "x", words="by the workflow `scale`")
     cfy.refused("deployments modifications rollback", "x", words="by the workflow `scale`")
-    assert cfy.rows("groups list", "-d", "one") == []
+    cfy("groups list", "-d", "one")
     said = cfy("executions start", "install", "-d", "one")
     assert "succeeded" in said.words and "creating salut" in cfy("events list", latest(cfy, "one")).words
-    assert cfy.one("deployments capabilities", "one") == {"answer": "salut-1795319299", "secretlen": 42}
-    assert cfy.one("deployments outputs", "one") == {"said": "salut"}
+    capabilities = cfy.one("deployments capabilities", "one")
+    assert {name: told["value"] for name, told in capabilities.items()} == {
+        "answer": "salut-1795319299",
+        "secretlen": 42,
+    }
+    assert cfy.one("deployments outputs", "one")["said"]["value"] == "salut"
     look_at_its_parts(cfy)
     cfy.refused("deployments delete", "one", words="live nodes")
     cfy("executions start", "uninstall", "-d", "one")

@@ -25,7 +25,7 @@ def test_secrets(cfy, cfy_of):
     cfy_of("vera").refused("secrets create", "mine", "-s", "x", words="not permitted")
     cfy("secrets delete", "db")
     cfy("secrets delete", "wide")
-    cfy.refused("secrets get", "db", words="was not found")
+    cfy.refused("secrets get", "db", words="was not found", ends_with_zero=True)
 
 
 def test_secrets_move_in_a_file_that_a_passphrase_closes(cfy, cfy_of, tmp_path):

@@ -70,4 +70,4 @@ def test_sites(cfy):
     cfy.refused("sites create", "nowhere", "--location", "100,200", words="Invalid latitude")
     cfy("sites delete", "munich")
     cfy("sites delete", "hidden")
-    cfy.refused("sites get", "munich", words="was not found")
+    cfy.refused("sites get", "munich", words="was not found", ends_with_zero=True)
