@@ -61,6 +61,8 @@ def parse(execution: Execution) -> None:
 def keep(blueprint: Blueprint, execution: Execution, plan: Row) -> None:
     """Store the plan; the blueprint may be used from now on."""
     known = {(label["key"], label["value"]) for label in blueprint.labels}
+    for warning in plan.pop("warnings", []):
+        states.warn(execution, warning)
     now = timezone.now().isoformat()
     creator = blueprint.created_by.username if blueprint.created_by else None
     own = [

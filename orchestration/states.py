@@ -154,6 +154,18 @@ def tell(execution: Execution, event_type: str, message: str) -> None:
     )
 
 
+def warn(execution: Execution, message: str) -> None:
+    """A log line that clients of v3.1 show as a warning."""
+    ExecutionEvent.objects.create(
+        execution=execution,
+        kind=ExecutionEvent.Kind.LOG,
+        timestamp=timezone.now(),
+        level="warning",
+        logger="manager",
+        message=message,
+    )
+
+
 def tell_end(execution: Execution) -> None:
     """The event of the end of an execution of the management service itself; workflows tell theirs."""
     words = {State.TERMINATED: "succeeded", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(

@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 OWN_PLUGINS = ("default_workflows", "script", "agent", "cfy_extensions")
+# What components and shared resources are asked for; the portal carries it out itself.
+SERVED = frozenset(
+    [f"cloudify_types.component.{name}" for name in ("upload_blueprint", "create", "execute_start", "delete", "refresh", "check_status")]
+    + [f"cloudify_types.shared_resource.{name}" for name in ("connect_deployment", "disconnect_deployment", "execute_workflow", "refresh", "check_status")]
+)  # fmt: skip
 OWN_WORKFLOW_CODE = "cloudify.plugins.workflows."
 Refuse = Callable[[str, str], Exception]
 
@@ -48,8 +53,11 @@ def _check_plugins(plan: dict[str, Any], refuse: Refuse) -> None:
                 "plugin",
                 f"Plugin '{plugin}' is not installed here, and {place} needs it. Only scripts run on this manager.",
             )
-        if plugin == "cfy_extensions" and operation.get("operation"):
-            raise refuse("component", f"Components and shared resources do not run here yet, and {place} is one.")
+        function = str(operation.get("operation") or "")
+        if plugin.rpartition("--")[2] == "cfy_extensions" and function and function not in SERVED:
+            raise refuse(
+                "component", f"'{function}' of {place} is nothing that components and shared resources can do here."
+            )
     for key in ("deployment_plugins_to_install", "workflow_plugins_to_install", "host_agent_plugins_to_install"):
         for plugin_row in plan.get(key) or []:
             if plugin_row.get("install") and str(plugin_row["name"]).rpartition("--")[2] not in OWN_PLUGINS:

@@ -19,6 +19,7 @@ from .evaluation import evaluate
 from .output import cut
 from .resolver import FolderResolver, read_limited
 from .wire import Channel, MissingError
+from .wrappers import check_wrappers
 
 MESSAGE_LIMIT = 1_000
 NO_LINE = None
@@ -108,14 +109,39 @@ def parse(channel: Channel, job: dict[str, Any]) -> dict[str, Any]:
     main = os.path.realpath(os.path.join(folder, job["main_file"]))
     if os.path.commonpath([main, folder]) != folder or not os.path.isfile(main):
         raise Problem("no_main_file", f"The archive has no file '{job['main_file']}': name the blueprint's main file.")
-    read_limited(main)
+    resolver = FolderResolver(folder)
+    resolver.texts[job["main_file"]] = read_limited(main)
     os.makedirs("empty", exist_ok=True)
     os.chdir("empty")
     dsl_parser.utils.url_exists = _file_exists_in(folder)
-    plan = parser_tasks.parse_dsl(main, folder, resolver=FolderResolver(folder))
+    try:
+        plan = parser_tasks.parse_dsl(main, folder, resolver=resolver)
+    except exceptions.DSLParsingException as error:
+        if not resolver.absent_plugins:
+            raise
+        told = describe(error, folder)
+        names = ", ".join(f"'{name}'" for name in resolver.absent_plugins)
+        hint = f"The blueprint imports {names}, which is not here: only scripts and components run on this manager."
+        told["message"] = cut(f"{hint} {told['message']}", MESSAGE_LIMIT)
+        raise Problem(**told) from None
     plain = json.loads(json.dumps(plan))
     check_plan(plain, folder, Problem)
-    return dict(plain)
+    return {**plain, "warnings": warnings_of(plain, resolver)}
+
+
+def warnings_of(plan: dict[str, Any], resolver: FolderResolver) -> list[str]:
+    """What its author should know and what does no harm; Problem for mistakes in what reaches a remote manager."""
+    found = [
+        f"The plugin '{name}' is not here; the blueprint uses nothing of it, so its import is passed over."
+        for name in resolver.absent_plugins
+    ]
+    for name, text in resolver.texts.items():
+
+        def fail(message: str, line: int, file: str = name) -> Problem:
+            return Problem("component", f"{file}, line {line}: {message}", line=line)
+
+        check_wrappers(text, plan, fail, lambda message, file=name: found.append(f"{file}, {message}"))  # type: ignore[misc]
+    return found
 
 
 def _file_exists_in(folder: str) -> Callable[[str], bool]:

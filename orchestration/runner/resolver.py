@@ -17,6 +17,8 @@ TYPES_NAME = re.compile(
     r"^(resource:)?/?cloudify/types/types(_\d_\d)?\.yaml$"
     r"|^https?://(www\.)?(cloudify\.co|getcloudify\.org)/spec/cloudify/[\w.-]+/types(_\d_\d)?\.yaml$"
 )
+# A plugin by name, or by the address of its plugin.yaml, as blueprints for other managers have it.
+PLUGIN_NAME = re.compile(r"^plugin:[^?\s]|^https?://\S+/(v\d_)?plugin(_\d_\d)?\.ya?ml(\?.*)?$")
 IMPORT_ERROR = 13
 FILE_LIMIT = 2_000_000
 # An anchor used 20 times by an anchor used 20 times ... : a small file that becomes a huge plan.
@@ -41,6 +43,9 @@ class FolderResolver(AbstractImportResolver):
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
         self._refused: Refused | None = None
+        # Plugins that a blueprint imports and that are not here: no harm unless it uses one.
+        self.absent_plugins: list[str] = []
+        self.texts: dict[str, str] = {}  # files of the blueprint that were read
 
     def resolve(self, import_url: str) -> str:
         """As fetch_import."""
@@ -52,15 +57,12 @@ class FolderResolver(AbstractImportResolver):
             return types_for(dsl_version)
         if import_url.startswith("file:"):
             return self._read(url2pathname(import_url[5:]), import_url)
+        if PLUGIN_NAME.match(import_url):
+            return self._absent_plugin(import_url, dsl_version)
         if self._refused is not None:
             # The file is there and was refused: that is the news, not that it is nowhere else.
             raise self._refused
         name = import_url.removeprefix("resource:")
-        if import_url.startswith("plugin:"):
-            plugin = import_url.removeprefix("plugin:").partition("?")[0]
-            raise Refused(
-                f"Plugin '{plugin}' is not available here: only scripts run on this manager. Remove the import of '{import_url}'."
-            )
         if import_url.startswith("blueprint:"):
             raise Refused(
                 f"Import failed: '{import_url}': importing another blueprint is not supported here; put its file into this blueprint."
@@ -76,12 +78,21 @@ class FolderResolver(AbstractImportResolver):
     def retrieve_plugin(self, import_url: str, **_: Any) -> None:
         """There are no stored plugins."""
 
+    def _absent_plugin(self, import_url: str, version: str | None) -> str:
+        """An empty file in its place: a blueprint that uses none of its types and operations does without."""
+        name = import_url.removeprefix("plugin:").strip()
+        if name not in self.absent_plugins:
+            self.absent_plugins.append(name)
+        return f"tosca_definitions_version: cloudify_dsl_{version if version in VERSIONS else '1_3'}\n"
+
     def _read(self, path: str, shown: str) -> str:
         real = os.path.realpath(path)
         if os.path.commonpath([real, self.folder]) != self.folder or not os.path.isfile(real):
             raise Refused(f"Import failed: '{shown}' is not a file of the blueprint's folder.")
         try:
-            return read_limited(real)
+            text = read_limited(real)
+            self.texts[os.path.relpath(real, self.folder)] = text
+            return text
         except Refused as refused:
             self._refused = refused
             raise

@@ -171,7 +171,9 @@ def test_a_main_file_that_is_not_in_the_archive_is_refused_by_name(problem, name
 
 
 def test_a_foreign_plugin_is_refused_by_its_name(problem, parse):
-    assert "'aws'" in problem(HEAD.replace("types.yaml]", "types.yaml, 'plugin:aws?version=>3']") + ROOT).message
+    imported = HEAD.replace("types.yaml]", "types.yaml, 'plugin:aws?version=>3']")
+    message = problem(imported + "node_templates: {a: {type: cloudify.nodes.aws.Instance}}\n").message
+    assert "'aws?version=>3'" in message and "cloudify.nodes.aws.Instance" in message
     plugin = (
         "plugins: {terra: {executor: central_deployment_agent, package_name: cloudify-terra, package_version: '1'}}\n"
     )
