@@ -30,8 +30,18 @@ class Reader:
 def _read_environment(deployment: Deployment) -> dict[str, Any]:
     """Where the remote manager of an environment answers."""
     environment: Environment | None = getattr(deployment, "environment", None)
-    if environment is None:
-        return {}
+    return {} if environment is None else _where(environment)
+
+
+def with_environment(deployment: Deployment, values: dict[str, Any]) -> dict[str, Any]:
+    """What a blueprint says of a deployment; of one that is an environment, with where its remote manager is now."""
+    if ENDPOINT not in values:
+        return values
+    environment = Environment.objects.select_related("sub_manager").filter(deployment=deployment).first()
+    return values if environment is None else values | _where(environment)
+
+
+def _where(environment: Environment) -> dict[str, Any]:
     return {
         ENDPOINT: environment.sub_manager.endpoint,
         TENANT: environment.remote_tenant,

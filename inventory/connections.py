@@ -20,6 +20,10 @@ from inventory.connectors.manager import ManagerClient
 from inventory.connectors.policy import policy_from_settings
 from inventory.models import Credential, Environment, SubManager
 
+NO_CREDENTIAL = (
+    "There is no credential for this environment yet. Give it a token, or a user and a password: by Change, or by storing a secret "
+    "that its blueprint names (or admin_token, or cloudify_user and cloudify_password) and running install once more."
+)
 DEFAULT_PORTS = {"https": 443, "http": 80}
 _TRUSTS = SubManager.Trust
 
@@ -179,6 +183,8 @@ def _trust(row: SubManager | Target) -> wire.Trust:
 
 def credential_of(environment: Environment) -> wire.Credential:
     """Who we are at an environment, opened from its secrets; ManagerError (credential) where they do not open or cannot be one."""
+    if environment.credential is None:
+        raise ManagerError(ErrorKind.CREDENTIAL, NO_CREDENTIAL)
     return open_credential(environment.credential)
 
 

@@ -7,14 +7,13 @@ from typing import Any, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import ProtectedError
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Secret, Tenant, Visibility
-from inventory import names, probing, reuse, standing
+from inventory import names, probing, reuse
 from inventory.connections import (
     ConnectionFields,
     Target,
@@ -31,21 +30,21 @@ from inventory.credentials import (
     CredentialFields,
     Parts,
     change_credential,
-    delete_credential,
     is_given,
     make_credential,
     read_parts,
 )
-from inventory.deployments import check_is_free, create_deployment, delete_deployment, set_site
+from inventory.deployments import check_is_free, create_deployment, set_site
+from inventory.environment_words import told
+from inventory.hiding import hide
 from inventory.label_rules import Pair, normalise_all
 from inventory.labels import set_labels
 from inventory.models import Cluster, Deployment, Environment, Site
 from inventory.operations import ProbeEnvironment
 from inventory.probing import probe
-from inventory.sub_managers import find_or_make_manager, forget_unused, listed, move_to, with_known_trust
+from inventory.sub_managers import find_or_make_manager, move_to, with_known_trust
 from runs.engine import Child, add_children, advance, start_parent
 from runs.models import Run
-from runs.states import FINAL_RUN_STATES
 
 __all__ = [
     "address_of", "check_connection", "client_for", "credential_of", "expose", "hide", "probe", "probe_many",
@@ -100,7 +99,7 @@ def expose(
             deployment=deployment, sub_manager=manager, remote_tenant=target.remote_tenant, credential=credential,
             cluster=cluster,
         )  # fmt: skip
-        audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=_told(environment))
+        audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=told(environment))
     probe(environment)
     return environment
 
@@ -126,16 +125,14 @@ def update_environment(
     target = read_target(ConnectionFields(**(known | {"remote_tenant": environment.remote_tenant} | fields)))  # type: ignore[typeddict-item]
     parts = read_parts(by, tenant, fields) if is_given(fields) else None
     with transaction.atomic():
-        before = _told(environment)
+        before = told(environment)
         move_to(by=by, environment=environment, target=target)
         if parts is not None:
-            change_credential(
-                by=by, credential=environment.credential, parts=parts, prefix=environment.deployment.wire_id
-            )
+            give_credential(by=by, environment=environment, parts=parts)
         if display_name is not None:
             environment.deployment.display_name = names.check_title(display_name, "display_name")
             environment.deployment.save(update_fields=["display_name"])
-        after = _told(environment)
+        after = told(environment)
         if before != after or parts is not None:
             after |= {"credential_changed": parts is not None}
             audit.record(by=by, action="environment.change", row=environment, tenant=tenant, before=before, after=after)
@@ -147,44 +144,15 @@ def update_environment(
     return environment
 
 
-def hide(*, by: Actor, environment: Environment, force: bool = False) -> None:
-    """Forget an environment; at the remote manager nothing changes. Conflict names what stands on it, or is at work there.
-
-    With `force` what stands on it is forgotten with it, and left untouched there.
-    """
-    try:
-        with transaction.atomic():
-            Environment.objects.select_for_update(of=("self",)).filter(pk=environment.pk).first()
-            _check_is_idle(environment)
-            stands = standing.names_on(environment)
-            if stands and not force:
-                raise Conflict(
-                    f"{environment} carries {listed(stands)}. Uninstall first, or remove it by force (?force=true): "
-                    "what stands there is then forgotten here and left untouched there."
-                )
-            standing.forget_on(by=by, environment=environment)
-            deployment, manager, credential = environment.deployment, environment.sub_manager, environment.credential
-            before = _told(environment) | ({"forgotten": stands} if stands else {})
-            audit.record(by=by, action="environment.delete", row=environment, tenant=deployment.tenant, before=before)
-            Environment.objects.filter(
-                pk=environment.pk
-            ).delete()  # so that the row given keeps its id when this is undone
-            delete_deployment(by=by, deployment=deployment)
-            forget_unused(by=by, manager=manager)
-            if not credential.environments.exists():
-                delete_credential(by=by, credential=credential)
-    except ProtectedError as error:
-        shown = listed([f"{row._meta.verbose_name} {row}" for row in error.protected_objects])
-        raise Conflict(f"{environment} is in use by {shown}. Remove those first.") from None
-
-
-def _check_is_idle(environment: Environment) -> None:
-    """Conflict where a run is at work there or waits to be."""
-    run = Run.objects.filter(lock=f"environment:{environment.pk}").exclude(state__in=FINAL_RUN_STATES).first()
-    if run is not None:
-        raise Conflict(
-            f"{run} is at work on {environment} or waits for it. Wait until it has ended, or cancel it first."
-        )
+def give_credential(*, by: Actor, environment: Environment, parts: Parts) -> None:
+    """Its first credential, or other parts for the one it has."""
+    prefix = environment.deployment.wire_id
+    if environment.credential is not None:
+        change_credential(by=by, credential=environment.credential, parts=parts, prefix=prefix)
+        return
+    made = make_credential(by=by, tenant=environment.deployment.tenant, parts=parts, prefix=prefix)
+    environment.credential = made
+    environment.save(update_fields=["credential"])
 
 
 def check_connection(
@@ -280,15 +248,3 @@ def _find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | Non
             {"site": f"There is no site {site} here. Check the spelling, or create it first."}
         ) from None
     return found
-
-
-def _told(environment: Environment) -> dict[str, Any]:
-    """For the audit trail."""
-    return {
-        "name": environment.deployment.wire_id,
-        "display_name": environment.deployment.display_name,
-        "sub_manager": str(environment.sub_manager),
-        "remote_tenant": environment.remote_tenant,
-        "site": environment.deployment.site.name if environment.deployment.site else None,
-        "visibility": environment.deployment.visibility,
-    }

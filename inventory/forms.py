@@ -173,7 +173,7 @@ def initial_of(environment: Environment) -> dict[str, Any]:
     return known | {
         "name": deployment.display_name,
         "remote_tenant": environment.remote_tenant,
-        "method": environment.credential.kind,
+        "method": environment.credential.kind if environment.credential else Credential.Kind.TOKEN,
         "site": deployment.site_id,
         "labels": "\n".join(f"{label.key}={label.value}" for label in pairs if not label.key.startswith("csys-")),
     }

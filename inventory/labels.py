@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, User
 from inventory.label_rules import CONSUMER_KEY, ENVIRONMENT_TYPE, PARENT_KEY, TYPE_KEY, Pair, normalise, normalise_all
-from inventory.models import Deployment, Label
+from inventory.models import Deployment, Environment, Label
 from inventory.rollup import refresh_states
 
 
@@ -84,7 +84,7 @@ def _pairs(deployment: Deployment) -> list[Pair]:
 
 def _fixed(deployment: Deployment, before: list[Pair]) -> list[Pair]:
     """Labels that are no matter of taste: an environment is one, a placement stays where it is."""
-    if deployment.kind == Deployment.Kind.ENVIRONMENT:
+    if deployment.kind == Deployment.Kind.ENVIRONMENT or Environment.objects.filter(deployment=deployment).exists():
         return [pair for pair in before if pair == (TYPE_KEY, ENVIRONMENT_TYPE)]
     if deployment.kind == Deployment.Kind.PLACEMENT:
         return [pair for pair in before if pair[0] == PARENT_KEY]

@@ -253,7 +253,8 @@ class Environment(StateRow):
     deployment = models.OneToOneField(Deployment, on_delete=models.PROTECT, related_name="environment")
     sub_manager = models.ForeignKey(SubManager, on_delete=models.PROTECT, related_name="environments")
     remote_tenant = models.CharField(max_length=256, default=Tenant.DEFAULT)
-    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="environments")
+    # None: a blueprint exposed it, and no secret was there to log in with.
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.PROTECT, related_name="environments")
     # The cluster built here whose entrance this is; none: any other manager, or the cluster is forgotten.
     cluster = models.OneToOneField(
         Cluster, null=True, blank=True, on_delete=models.SET_NULL, related_name="environment", editable=False

@@ -112,7 +112,8 @@ def _keep(environment: Environment, found: Climb, began_at: datetime) -> Probe:
     )
     _forget_old(environment)
     _note_manager(environment.sub_manager, found)
-    _note_credential(environment.credential, found)
+    if environment.credential is not None:
+        _note_credential(environment.credential, found)
     state, why = ladder_words.judge(found, environment.sub_manager)
     changes: dict[str, Any] = {"why": why[:512], "last_probe_at": began_at}
     if found.is_ready:
@@ -125,7 +126,7 @@ def _keep(environment: Environment, found: Climb, began_at: datetime) -> Probe:
         # As the genuine manager: an environment is installed from the moment that it was there.
         row_of = Deployment.objects.filter(
             pk=environment.deployment_id, installation_status=Deployment.InstallationStatus.INACTIVE
-        )
+        ).exclude(kind=Deployment.Kind.LOCAL)  # what a blueprint made is installed by its workflow
         row_of.update(installation_status=Deployment.InstallationStatus.ACTIVE)
     if state != before:
         refresh_states(environment.deployment)

@@ -15,6 +15,8 @@ from inventory.sub_managers import listed
 def secrets_of(environment: Environment) -> list[Secret]:
     """What must be kept secret of its credential; a user's name need not."""
     credential = environment.credential
+    if credential is None:
+        return []
     return [secret for secret in (credential.token, credential.password) if secret is not None]
 
 

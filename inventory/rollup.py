@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from django.db import transaction
@@ -69,15 +69,16 @@ def worst(statuses: Iterable[str | None]) -> str | None:
     return _BY_SEVERITY.get(severity)
 
 
-def _own_status(row: _Row, ready: Collection[int]) -> str:
+def _own_status(row: _Row, ready: Mapping[int, bool]) -> str:
     """A deployment's own part: of its environment's connection, or of its latest execution and whether it is installed."""
     if row.kind == Deployment.Kind.ENVIRONMENT:
-        return Status.GOOD if row.pk in ready else Status.REQUIRES_ATTENTION
+        return Status.GOOD if ready.get(row.pk) else Status.REQUIRES_ATTENTION
     if row.latest_execution_status == "in_progress":
         return Status.IN_PROGRESS
     if row.latest_execution_status == "failed" or row.installation_status == Deployment.InstallationStatus.INACTIVE:
         return Status.REQUIRES_ATTENTION
-    return Status.GOOD
+    # What a blueprint made may be an environment as well: then its connection counts, too.
+    return Status.GOOD if ready.get(row.pk, True) else Status.REQUIRES_ATTENTION
 
 
 def _lock(keys: Collection[int]) -> dict[int, _Row]:
@@ -92,13 +93,13 @@ def _recompute(rows: dict[int, _Row]) -> dict[int, _Row]:
     children: dict[int, list[_Row]] = {pk: [] for pk in rows}
     for child in Deployment.objects.filter(parent__in=rows).values_list(*_Row._fields):
         children[child[1]].append(_Row(*child))
-    exposed = [pk for pk, row in rows.items() if row.kind == Deployment.Kind.ENVIRONMENT]
-    ready = Environment.objects.filter(deployment__in=exposed, state=Environment.State.READY)
-    is_ready = set(ready.values_list("deployment_id", flat=True)) if exposed else set()
+    may_be = [pk for pk, row in rows.items() if row.kind != Deployment.Kind.PLACEMENT]
+    exposed = Environment.objects.filter(deployment__in=may_be).values_list("deployment_id", "state") if may_be else ()
+    is_ready = {pk: state == Environment.State.READY for pk, state in exposed}
     return {pk: _with_children(row, children[pk], environments, is_ready) for pk, row in rows.items()}
 
 
-def _with_children(row: _Row, children: list[_Row], environments: set[int], ready: set[int]) -> _Row:
+def _with_children(row: _Row, children: list[_Row], environments: set[int], ready: Mapping[int, bool]) -> _Row:
     services_count = environments_count = 0
     services: set[str | None] = set()
     below: set[str | None] = set()

@@ -247,7 +247,7 @@ class EnvironmentDetailSerializer(EnvironmentSerializer):
     fingerprint = serializers.CharField(source="sub_manager.fingerprint")
     ca_bundle = serializers.CharField(source="sub_manager.ca_bundle")
     sub_manager = serializers.IntegerField(source="sub_manager_id")
-    credential = CredentialSerializer()
+    credential = CredentialSerializer(allow_null=True)
     capabilities = CapabilitiesSerializer(source="*")
     rungs = serializers.SerializerMethodField()
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, Visibility
+from accounts.roles import may
 from inventory import names
 from inventory.deployments import check_is_free, create_deployment
 from inventory.deployments import set_visibility as widen
+from inventory.hiding import hide
 from inventory.label_rules import Pair
 from inventory.models import Deployment, Site
 from orchestration import executions
 from orchestration.errors import Refused, bad_parameters, dependent_exists, exists, illegal_action
+from orchestration.exposed import check_nothing_stands, environment_of
 from orchestration.identity import check_id
 from orchestration.models import Blueprint, Execution, LocalDeployment, NodeInstance
 from orchestration.removal import remove_rows
@@ -122,7 +126,7 @@ def remove_failed_creation(*, by: Actor, tenant: Tenant, wire_id: str) -> None:
 
 
 def delete(*, by: Actor, local: LocalDeployment, force: bool = False) -> Execution:
-    """Start the removal of a deployment that nothing needs any more; `force` does not ask for that."""
+    """Start the removal of a deployment that nothing needs any more; `force` does not ask for that, and detaches what stands on it."""
     deployment = local.deployment
     prefix = f"Can't delete deployment {deployment.wire_id} - "
     with transaction.atomic():
@@ -130,28 +134,50 @@ def delete(*, by: Actor, local: LocalDeployment, force: bool = False) -> Executi
         removal = local.executions.filter(workflow=executions.DELETE, state__in=executions.UNFINISHED).first()
         if removal is not None:
             return removal
-        children = list(deployment.children.order_by("wire_id").values_list("wire_id", flat=True)[:3])
-        if children:
-            raise dependent_exists(
-                f"{prefix}It is the parent of these deployments, remove them first: {', '.join(children)}"
-            )
         if not force:
-            busy = [
-                str(pk) for pk in local.executions.filter(state__in=executions.UNFINISHED).values_list("pk", flat=True)
-            ]
-            if busy:
-                raise dependent_exists(
-                    f"{prefix}There are running or queued executions for this deployment. "
-                    f"Running executions ids: {', '.join(busy)}"
-                )
-            live = (
-                NodeInstance.objects.filter(local=local).exclude(state__in=NOT_LIVE).values_list("wire_id", flat=True)
-            )
-            if live:
-                raise dependent_exists(
-                    f"{prefix}There are live nodes for this deployment. Live nodes ids: {', '.join(live)}"
-                )
+            check_nothing_stands(deployment, prefix)
+            check_is_idle(local, prefix)
         return executions.start_deletion(by=by, local=local, force=force)
+
+
+def check_is_idle(local: LocalDeployment, prefix: str) -> None:
+    """400 where something runs on a deployment, or an instance of it is live."""
+    busy = [str(pk) for pk in local.executions.filter(state__in=executions.UNFINISHED).values_list("pk", flat=True)]
+    if busy:
+        raise dependent_exists(
+            f"{prefix}There are running or queued executions for this deployment. "
+            f"Running executions ids: {', '.join(busy)}"
+        )
+    live = NodeInstance.objects.filter(local=local).exclude(state__in=NOT_LIVE).values_list("wire_id", flat=True)
+    if live:
+        raise dependent_exists(f"{prefix}There are live nodes for this deployment. Live nodes ids: {', '.join(live)}")
+
+
+def delete_exposed(*, by: Actor, deployment: Deployment, force: bool = False) -> None:
+    """Forget an environment that was exposed by page or /api/v1; 400 where services stand on it, `force` forgets them, too."""
+    if by.user is not None and not may(by.user, "environment.change", deployment.tenant):
+        raise PermissionDenied("Environments are removed by users and managers of the tenant. Ask one of them.")
+    environment = environment_of(deployment)
+    if environment is None:
+        raise dependent_exists(f"Can't delete deployment {deployment.wire_id} - it is being removed already")
+    try:
+        hide(by=by, environment=environment, force=force)
+    except Conflict as conflict:
+        raise dependent_exists(f"Can't delete deployment {deployment.wire_id} - {conflict}") from None
+
+
+def remove_hidden(by: Actor, deployment: Deployment, force: bool) -> None:
+    """What was deployed here goes at once with the environment that it was; Conflict where it is at work, or live."""
+    local = LocalDeployment.objects.select_related("deployment__tenant", "deployment__parent").get(
+        deployment=deployment
+    )
+    try:
+        if not force:
+            check_nothing_stands(deployment, f"{deployment.wire_id} stays. ")
+            check_is_idle(local, f"{deployment.wire_id} stays. ")
+    except Refused as refused:
+        raise Conflict(refused.message) from None
+    remove_rows(by=by, local=local)
 
 
 def rename(*, by: Actor, deployment: Deployment, display_name: str) -> None:

@@ -14,6 +14,7 @@ from inventory.models import Deployment
 from orchestration import states
 from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
+from orchestration.exposed import check_description
 from orchestration.gateway_functions import DeploymentStorage
 from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
 from orchestration.parsing import pairs_of
@@ -47,6 +48,7 @@ def create(execution: Execution) -> None:
     try:
         check_parent(local)
         prepared = supervisor.host.prepare(local.blueprint.plan or {}, local.given_inputs, asker)
+        check_description(local, prepared)
         with transaction.atomic():
             keep(local, prepared)
         apply_settings(execution, local, prepared)

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Tenant
-from orchestration import states
+from orchestration import exposed, states
 from orchestration.errors import Refused, bad_parameters, illegal_action
 from orchestration.models import Blueprint, Execution, LocalDeployment, NodeInstance
 from orchestration.operations import BlueprintParse, CreateEnvironment, DeleteEnvironment, RunWorkflow
@@ -71,6 +71,10 @@ def start(
             raise busy_error(busy)
         if not force and not busy:
             check_is_available(local, workflow, declared)
+        if not force and workflow == exposed.UNINSTALL:
+            exposed.check_nothing_stands(
+                local.deployment, f"Can't execute workflow `uninstall` on deployment {local.deployment.wire_id} - "
+            )
         execution = Execution(
             tenant=local.deployment.tenant,
             local=local,

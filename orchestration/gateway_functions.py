@@ -142,6 +142,14 @@ def evaluated(
     """{name: value} of the deployment's `capabilities` or `outputs`; {} before it is created. BlueprintProblem where that fails."""
     if capabilities.is_kept(deployment):
         return capabilities.read(deployment) if of == "capabilities" else {}
+    values = from_blueprint(deployment, of, host, user, depth, is_reading=is_reading)
+    return capabilities.with_environment(deployment, values) if of == "capabilities" else values
+
+
+def from_blueprint(
+    deployment: Deployment, of: str, host: RunnerHost, user: User | None, depth: int = 0, *, is_reading: bool = False
+) -> Row:
+    """The same of what was deployed here, as its blueprint alone has it."""
     rows = LocalDeployment.objects.select_related("deployment__tenant", "deployment__created_by", "blueprint")
     local = rows.defer("blueprint__plan").filter(deployment=deployment).first()
     section = (local.plan or {}).get(of) if local is not None else None

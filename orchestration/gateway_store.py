@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from inventory.models import Deployment
-from orchestration import states
+from orchestration import exposed, states
 from orchestration.config import items_of
 from orchestration.gateway_functions import DeploymentStorage, instance_row
 from orchestration.models import Execution, ExecutionEvent, NodeInstance, StoredOperation, TaskGraph
@@ -73,6 +73,9 @@ class DatabaseStore(DeploymentStorage):
             "is_dry_run": row.is_dry_run,
             "tenant_name": self.tenant.name,
         }
+
+    def conclude(self, status: str, error: str | None) -> tuple[str, str | None]:
+        return exposed.conclude(self._execution, self._host, status, error)
 
     def set_execution_status(self, status: str, error: str | None) -> Row:
         try:

@@ -6,12 +6,18 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from inventory.deployments import delete_deployment
+from inventory.hiding import conceal, detach_children
+from orchestration.exposed import environment_of
 from orchestration.models import LocalDeployment
 
 
 def remove_rows(*, by: Actor, local: LocalDeployment) -> None:
-    """With its nodes, instances, executions and events."""
+    """With its nodes, instances, executions and events; what had it as its parent, or stood on it, is detached."""
     with transaction.atomic():
         deployment = local.deployment
+        environment = environment_of(deployment)
+        if environment is not None:
+            conceal(by=by, environment=environment, force=True)
+        detach_children(by=by, deployment=deployment)
         local.delete()
         delete_deployment(by=by, deployment=deployment)

@@ -158,8 +158,9 @@ class CallServer:
             self._tell("failed", self.overdue)
             self.flush()
         answer = self.gateway.handle(Call(call.method, call.path, {}, body, self.evaluate))
-        if answer.status == 200 and body["status"] in FINAL:
-            self.final_status, self.final_error = body["status"], body["error"]
+        if answer.status == 200 and answer.body.get("status") in FINAL:
+            stored = answer.body  # its end may have turned out otherwise than the workflow thought
+            self.final_status, self.final_error = stored.get("status"), stored.get("error", body["error"])
         return answer
 
     def is_cancelled_report(self, message: Row) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from orchestration.runner_events import IN_FLIGHT, context_of, record
@@ -24,6 +25,9 @@ class RestGateway:
             found = pattern.fullmatch(call.path) if method == call.method else None
             if found is not None:
                 try:
+                    if call.method == "PATCH" and call.path.startswith("/executions/"):
+                        status, why = self.store.conclude(str(call.body["status"]), call.body.get("error"))
+                        call = dataclasses.replace(call, body={**call.body, "status": status, "error": why})
                     # Evaluation waits for a child process: never inside a transaction.
                     if call.method == "GET" or call.path == "/evaluate/functions":
                         return handler(self.store, call, found)

@@ -56,7 +56,9 @@ def check_client(name: str, block: Any, fail: Fail) -> None:
     for key, line, first in doubled(block):
         remedy = f"Keep one '{key}'."
         if key == "password" and child(block, "username") is None:
-            remedy = "One of them was meant to be the user: name it username, with the secret that holds the user's name."
+            remedy = (
+                "One of them was meant to be the user: name it username, with the secret that holds the user's name."
+            )
         raise fail(f"'{key}' is given twice in {of} (lines {first} and {line}). {remedy}", line)
     for mapping in all_mappings(block):
         if len(mapping.value) == 1 and isinstance(mapping.value[0][0], yaml.ScalarNode):
@@ -123,4 +125,3 @@ def all_mappings(root: Any) -> Iterator[Any]:
             waiting += [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
-

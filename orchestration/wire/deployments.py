@@ -220,8 +220,11 @@ class DeploymentDetail(DeploymentView):
         return self.shown(row.pk)
 
     def delete(self, request: Request, wire_id: str) -> Response:
-        local = deployments.local_of(self.found(wire_id))
-        deployments.delete(by=self.actor, local=local, force=self.flag("force"))
+        row = self.found(wire_id)
+        if row.kind == Deployment.Kind.ENVIRONMENT:
+            deployments.delete_exposed(by=self.actor, deployment=row, force=self.flag("force"))
+        else:
+            deployments.delete(by=self.actor, local=deployments.local_of(row), force=self.flag("force"))
         return Response(status=204)
 
 

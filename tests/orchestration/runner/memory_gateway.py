@@ -58,6 +58,9 @@ class MemoryStore:
             "deployment_id": self.deployment_id,
         }
 
+    def conclude(self, status: str, error: str | None) -> tuple[str, str | None]:
+        return status, error
+
     def set_execution_status(self, status: str, error: str | None) -> dict[str, Any]:
         if status == "started" and self.status in ("cancelling", "cancelled"):
             raise IllegalStatus(f"{self.status} to {status}")

@@ -26,7 +26,7 @@ def line_of(text: str, part: str, number: int = 1) -> int:
 
 def test_the_discovery_blueprint_is_taken_and_a_plugin_that_it_does_not_use_is_a_warning(parse):
     plan = parse(spire.DISCOVERY)
-    assert (plan["nodes"], list(plan["capabilities"])[0]) == ([], "cloudify_manager_endpoint")
+    assert (plan["nodes"], next(iter(plan["capabilities"]))) == ([], "cloudify_manager_endpoint")
     assert ["'cloudify-utilities-plugin' is not here" in warning for warning in plan["warnings"]] == [True]
 
 
