@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import CharField, OuterRef, Subquery, Value
 
 from inventory.label_rules import ENVIRONMENT_TYPE, TYPE_KEY
 from inventory.models import Deployment, Environment, Label
@@ -24,6 +25,7 @@ class _Row(NamedTuple):
     kind: str
     latest_execution_status: str | None
     installation_status: str
+    environment_state: str | None  # of its connection, where it is an environment; not read of children
     deployment_status: str
     sub_services_status: str | None
     sub_environments_status: str | None
@@ -31,7 +33,7 @@ class _Row(NamedTuple):
     sub_environments_count: int
 
 
-_STATES = _Row._fields[5:]
+_STATES = _Row._fields[6:]
 
 
 def refresh_states(deployment: Deployment) -> None:
@@ -56,7 +58,7 @@ def refresh_many(keys: Collection[int]) -> dict[int, _Row]:
             before = _lock(level)
             after = _recompute(before)
             changed = {pk: row for pk, row in after.items() if row != before[pk]}
-            update_columns(Deployment, {pk: dict(zip(_STATES, row[5:], strict=True)) for pk, row in changed.items()})
+            update_columns(Deployment, {pk: dict(zip(_STATES, row[6:], strict=True)) for pk, row in changed.items()})
             climbing = changed if first else after
             first = first or after
             level = {row.parent_id for row in climbing.values() if row.parent_id is not None}
@@ -69,20 +71,23 @@ def worst(statuses: Iterable[str | None]) -> str | None:
     return _BY_SEVERITY.get(severity)
 
 
-def _own_status(row: _Row, ready: Mapping[int, bool]) -> str:
+def _own_status(row: _Row) -> str:
     """A deployment's own part: of its environment's connection, or of its latest execution and whether it is installed."""
     if row.kind == Deployment.Kind.ENVIRONMENT:
-        return Status.GOOD if ready.get(row.pk) else Status.REQUIRES_ATTENTION
+        return Status.GOOD if row.environment_state == Environment.State.READY else Status.REQUIRES_ATTENTION
     if row.latest_execution_status == "in_progress":
         return Status.IN_PROGRESS
     if row.latest_execution_status == "failed" or row.installation_status == Deployment.InstallationStatus.INACTIVE:
         return Status.REQUIRES_ATTENTION
     # What a blueprint made may be an environment as well: then its connection counts, too.
-    return Status.GOOD if ready.get(row.pk, True) else Status.REQUIRES_ATTENTION
+    is_well = row.environment_state in (None, Environment.State.READY)
+    return Status.GOOD if is_well else Status.REQUIRES_ATTENTION
 
 
 def _lock(keys: Collection[int]) -> dict[int, _Row]:
+    state = Environment.objects.filter(deployment=OuterRef("pk")).values("state")
     rows = Deployment.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+    rows = rows.annotate(environment_state=Subquery(state[:1]))
     return {row[0]: _Row(*row) for row in rows.values_list(*_Row._fields)}
 
 
@@ -91,15 +96,15 @@ def _recompute(rows: dict[int, _Row]) -> dict[int, _Row]:
     of_environments = Label.objects.filter(deployment__parent__in=rows, key=TYPE_KEY, value=ENVIRONMENT_TYPE)
     environments = set(of_environments.values_list("deployment_id", flat=True))
     children: dict[int, list[_Row]] = {pk: [] for pk in rows}
-    for child in Deployment.objects.filter(parent__in=rows).values_list(*_Row._fields):
+    unread = Value(None, output_field=CharField())
+    for child in (
+        Deployment.objects.filter(parent__in=rows).annotate(environment_state=unread).values_list(*_Row._fields)
+    ):
         children[child[1]].append(_Row(*child))
-    may_be = [pk for pk, row in rows.items() if row.kind != Deployment.Kind.PLACEMENT]
-    exposed = Environment.objects.filter(deployment__in=may_be).values_list("deployment_id", "state") if may_be else ()
-    is_ready = {pk: state == Environment.State.READY for pk, state in exposed}
-    return {pk: _with_children(row, children[pk], environments, is_ready) for pk, row in rows.items()}
+    return {pk: _with_children(row, children[pk], environments) for pk, row in rows.items()}
 
 
-def _with_children(row: _Row, children: list[_Row], environments: set[int], ready: Mapping[int, bool]) -> _Row:
+def _with_children(row: _Row, children: list[_Row], environments: set[int]) -> _Row:
     services_count = environments_count = 0
     services: set[str | None] = set()
     below: set[str | None] = set()
@@ -112,7 +117,7 @@ def _with_children(row: _Row, children: list[_Row], environments: set[int], read
         environments_count += child.sub_environments_count + is_environment
     services_status, environments_status = worst(services), worst(below)
     return row._replace(
-        deployment_status=worst([_own_status(row, ready), services_status, environments_status]) or Status.GOOD,
+        deployment_status=worst([_own_status(row), services_status, environments_status]) or Status.GOOD,
         sub_services_status=services_status,
         sub_environments_status=environments_status,
         sub_services_count=services_count,
