@@ -208,7 +208,33 @@ class CallServer:
             return refuse(f"'{cut(path, 200)}' is larger than {self.settings.resource_limit} bytes", 404)
         return Answer(200, {"content": base64.b64encode(Path(real).read_bytes()).decode()})
 
-    # What the host itself stores.
+    # What the host itself asks and stores.
+
+    def ask(self, method: str, path: str, query: Row | None = None, body: Any = None) -> Answer:
+        """A call of the portal's own; what cannot be evaluated is an answer, too."""
+        self.flush()
+        try:
+            return self.gateway.handle(Call(method, path, query or {}, body, self.evaluate))
+        except BlueprintProblem as problem:
+            return Answer(400, {"message": problem.message, "error_code": "evaluation_error"})
+
+    def words_of(self, answer: Answer) -> str:
+        """What an answer that is none says."""
+        text = answer.body.get("message") if isinstance(answer.body, dict) else ""
+        return str(text or f"The portal did not find what it is about ({answer.status}).")
+
+    def say(self, operation: Operation, level: str, text: str) -> None:
+        """A log line of an operation that the portal carries out."""
+        context = {**operation.context, "operation": (operation.context.get("operation") or {}).get("name")}
+        line = {
+            "level": level,
+            "logger": "component",
+            "timestamp": now(),
+            "message": {"text": text},
+            "context": context,
+        }
+        body = self.logs.clean({"logs": [line]}, untrusted=False)
+        self._later(Call("POST", "/events", {}, self.masker.mask(body), self.evaluate))
 
     def set_operation_state(self, operation_id: str, change: Row) -> None:
         """As a PATCH of the operation, at once."""

@@ -12,11 +12,13 @@ from orchestration.runner_calls import CallServer
 from orchestration.runner_operation import Operation
 from orchestration.runner_pool import STOPPED, Host, OperationPool, answer, await_end, drain
 from orchestration.runner_process import Child, LineTooLong
+from orchestration.runner_served import ServedOperations
 from orchestration.runner_types import Gateway, Outcome, Row, WorkflowOrder
 
 SLOT_POLL = 0.02
 IDLE = 1.0
 LAST_GRACE = 5.0
+FAR_GRACE = 30.0  # what another manager was told to stop needs longer than a process here
 INTERRUPTED = "The operation was interrupted: the process of its workflow ended"
 
 
@@ -28,7 +30,8 @@ class ExecutionLoop:
         self.order = order
         self.calls = CallServer(host.settings, order, gateway, host.evaluate)
         self.selector = selectors.DefaultSelector()
-        self.pool = OperationPool(host, self.key, self.calls, self.selector, self._deliver)
+        self.served = ServedOperations(self.calls, gateway, host.lookers, self._deliver, self._wake)
+        self.pool = OperationPool(host, self.key, self.calls, self.selector, self._deliver, self.served)
         self.workflow: Child | None = None
         self.said_done: Row | None = None
         self.cancelled: str | None = None
@@ -46,6 +49,14 @@ class ExecutionLoop:
     def cancel(self, kind: str) -> None:
         """Ask for a cancel, force-cancel or kill."""
         self._wishes.append(kind)
+        self._wake()
+
+    @property
+    def only_waits(self) -> bool:
+        """Is all that it does at present to look at operations that hold no process?"""
+        return not self.served.is_empty and not self.pool.active
+
+    def _wake(self) -> None:
         with contextlib.suppress(OSError):
             self._wake_write.send(b"!")
 
@@ -89,6 +100,7 @@ class ExecutionLoop:
             ready.data(ready.fileobj)
         self.calls.flush()
         self.pool.start_waiting()
+        self.served.step()
         self.pool.expire()
         if self.cancel_deadline is not None and time.monotonic() > self.cancel_deadline:
             self._end_grace()
@@ -99,7 +111,8 @@ class ExecutionLoop:
     def _timeout(self) -> float:
         if self.pool.waiting:
             return SLOT_POLL
-        deadlines = [deadline for deadline in (self.pool.next_deadline(), self.cancel_deadline) if deadline is not None]
+        times = (self.pool.next_deadline(), self.served.next_time(), self.cancel_deadline)
+        deadlines = [deadline for deadline in times if deadline is not None]
         return max(0.0, min([IDLE, *(deadline - time.monotonic() for deadline in deadlines)]))
 
     # What the workflow process says.
@@ -156,11 +169,14 @@ class ExecutionLoop:
         self.cancelled = kind
         self.pool.stopping = True
         if kind == "kill":
+            self.served.cancel(kind)
             self.pool.end(STOPPED)
             self.workflow.kill()
             return
         self.workflow.send({"t": "cancel"})
-        self.cancel_deadline = time.monotonic() + self.host.settings.cancel_grace
+        self.served.cancel(kind)
+        grace = self.host.settings.cancel_grace + (0.0 if self.served.is_empty else FAR_GRACE)
+        self.cancel_deadline = time.monotonic() + grace
         if kind == "force-cancel":
             self.pool.end(STOPPED)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestration.runner_events import IN_FLIGHT, context_of, record
 from orchestration.runner_functions import has_functions
 from orchestration.runner_routes import ROUTES, change_operation, error, post_events
-from orchestration.runner_types import Answer, Call, IllegalStatus, Store, VersionConflict
+from orchestration.runner_types import Answer, Call, IllegalStatus, Served, Store, VersionConflict
 
 __all__ = ["RestGateway", "has_functions"]
 
@@ -16,8 +16,13 @@ __all__ = ["RestGateway", "has_functions"]
 class RestGateway:
     """The Gateway of one execution on a Store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, serve: Callable[[str], Served | None] = lambda function: None) -> None:
         self.store = store
+        self._serve = serve
+
+    def served(self, function: str) -> Served | None:
+        """What carries out this operation of components and shared resources."""
+        return self._serve(function)
 
     def handle(self, call: Call) -> Answer:
         """Answer one call."""

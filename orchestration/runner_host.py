@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from orchestration.runner_types import (
 
 START_TIMEOUT = 30.0
 REPORT_LIMIT = 65_536
+LOOKERS = 16
 STARTER = "import sys; sys.path.insert(0, sys.argv[1]); from runner.zygote import main; main(int(sys.argv[2]))"
 
 
@@ -45,6 +47,7 @@ class RunnerHost:
         self._control: socket.socket | None = None
         self._work: WorkRoot | None = None
         self._loops: dict[str, ExecutionLoop] = {}
+        self._lookers: ThreadPoolExecutor | None = None
 
     # The life of the warm parent.
 
@@ -64,6 +67,9 @@ class RunnerHost:
             if self._work is not None:
                 self._work.close()
             self._work = None
+            if self._lookers is not None:
+                self._lookers.shutdown(wait=False, cancel_futures=True)
+            self._lookers = None
 
     def _stop(self) -> None:
         if self._control is not None:
@@ -189,6 +195,18 @@ class RunnerHost:
         if loop is not None:
             loop.cancel(kind)
         return loop is not None
+
+    def lookers(self) -> ThreadPoolExecutor:
+        """The threads that look at operations which hold no process, for all executions."""
+        with self._lock:
+            if self._lookers is None:
+                self._lookers = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
+            return self._lookers
+
+    def count_waiting(self) -> int:
+        """How many executions do no more at present than to look at something elsewhere."""
+        with self._lock:
+            return sum(loop.only_waits for loop in self._loops.values())
 
     def running(self) -> list[str]:
         """The ids of the executions that run here now."""

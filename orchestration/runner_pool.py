@@ -6,11 +6,13 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from orchestration.runner_calls import CallServer
 from orchestration.runner_operation import Operation
 from orchestration.runner_process import Child, LineTooLong
+from orchestration.runner_served import ServedOperations
 from orchestration.runner_types import Answer, Row, RunnerSettings
 
 END_WAIT = 10.0
@@ -23,6 +25,7 @@ class Host(Protocol):
     settings: RunnerSettings
     slots: threading.BoundedSemaphore
 
+    def lookers(self) -> Executor: ...
     def spawn(self, kind: str, key: str, first: Row, line_limit: int, **more: Any) -> Child: ...
     def evaluate(self, of: str, payload: Any, context: Row | None, storage: Any) -> Any: ...
 
@@ -37,12 +40,14 @@ class OperationPool:
         calls: CallServer,
         selector: selectors.BaseSelector,
         deliver: Callable[[Operation], None],
+        served: ServedOperations,
     ) -> None:
         self.host = host
         self.key = key
         self.calls = calls
         self.selector = selector
         self.deliver = deliver
+        self.served = served
         self.waiting: list[Operation] = []
         self.active: dict[str, Operation] = {}
         self.stopping = False
@@ -50,7 +55,7 @@ class OperationPool:
     @property
     def is_empty(self) -> bool:
         """Does nothing run or wait?"""
-        return not self.active and not self.waiting
+        return not self.active and not self.waiting and self.served.is_empty
 
     def add(self, message: Row) -> None:
         """The workflow asks for an operation."""
@@ -75,6 +80,7 @@ class OperationPool:
         """End all that run with this error."""
         for operation in self.active.values():
             operation.end(why)
+        self.served.end(why)
 
     def conclude(self, why: str) -> None:
         """The workflow process is gone: end what is left, and deliver how each ended."""
@@ -86,6 +92,7 @@ class OperationPool:
             operation.end(why)
             self.deliver(operation)
         self.waiting.clear()
+        self.served.end(why)
 
     def close(self) -> None:
         """Nothing may live on, whatever happened."""
@@ -103,6 +110,9 @@ class OperationPool:
                 operation = self.waiting.pop(0)
                 operation.end(STOPPED)
                 self.deliver(operation)
+                continue
+            if self.served.takes(self.waiting[0]):  # it holds no process, hence needs no place
+                self.served.start(self.waiting.pop(0))
                 continue
             if not self.host.slots.acquire(blocking=False):
                 return

@@ -102,6 +102,49 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
+class Subject:
+    """Whom an operation that the portal carries out is about: an instance of a node, all functions evaluated."""
+
+    instance_id: str
+    operation: str
+    properties: Row = dataclasses.field(repr=False)
+    runtime_properties: Row = dataclasses.field(repr=False)
+    inputs: Row = dataclasses.field(repr=False)
+    folder: Path = Path()
+    """The unpacked blueprint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What one look at such an operation found: it is done, it has failed (`error`), or it is looked at again after `wait` seconds."""
+
+    is_done: bool = False
+    error: str = ""
+    wait: float = 1.0
+    properties: Row | None = None
+    """Runtime properties to set; one that is None is taken away."""
+    said: Sequence[tuple[str, str]] = ()
+    """Log lines: (level, text)."""
+    result: Any = None
+
+
+class Served(Protocol):
+    """An operation that the portal carries out: prepared once, then looked at until it is done or has failed."""
+
+    def prepare(self, subject: Subject) -> str:
+        """Take in what it is about; what is wrong with that, or ""."""
+
+    def look(self) -> Look:
+        """One look, in a thread of its own; safe to repeat, also by another process after a crash."""
+
+    def cancel(self, kind: str) -> None:
+        """The next looks bring about its end."""
+
+    def describe(self) -> str:
+        """What is left elsewhere if it is given up now, in words for a person; or ""."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Call:
     """One REST call of a child, already checked by the host: of a v3.1 path without /api/v3.1."""
 
@@ -128,6 +171,9 @@ class Gateway(Protocol):
 
     def handle_batch(self, calls: Sequence[Call]) -> None:
         """Store several calls at once, in order, in one transaction: POST /events and PATCH /operations/ID, already answered."""
+
+    def served(self, function: str) -> Served | None:
+        """What carries out this operation of components and shared resources."""
 
 
 class EvaluationStorage(Protocol):

@@ -12,13 +12,14 @@ import threading
 import time
 import uuid
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from orchestration import components
 from orchestration.folders import folder_of
 from orchestration.gateway_store import DatabaseStore
 from orchestration.models import Execution, LocalDeployment
@@ -99,7 +100,9 @@ class Supervisor:
         with self._lock:
             if key in self._ended:
                 return
-            if len(self._ended) >= settings.RUNNER_SLOTS * 4:
+            # Those that wait for something elsewhere do not count, or what they wait for might never get a place here.
+            waiting = min(self.host.count_waiting(), settings.RUNNER_SLOTS * 12)
+            if len(self._ended) - waiting >= settings.RUNNER_SLOTS * 4:
                 raise Full(f"Waits for a free place: {len(self._ended)} executions run in this process.")
             self._ended[key] = threading.Event()
         claimed = Execution.objects.filter(pk=execution.pk, state=execution.state, held_by=execution.held_by)
@@ -144,7 +147,9 @@ class Supervisor:
     def _run(self, execution: Execution, order: WorkflowOrder) -> None:
         key = str(execution.pk)
         try:
-            outcome = self.host.run_workflow(order, RestGateway(DatabaseStore(execution, self.host)))
+            outcome = self.host.run_workflow(
+                order, RestGateway(DatabaseStore(execution, self.host), partial(components.serve, execution))
+            )
             self._settle(execution, outcome)
         finally:
             Execution.objects.filter(pk=execution.pk, held_by=self.name).update(held_by="")

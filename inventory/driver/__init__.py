@@ -4,9 +4,9 @@ A step returns `Done`, `NotYet`, `Differs` or `Failed`, or raises ManagerError. 
 everything is found again at the manager by its id.
 """
 
-from inventory.driver.blueprints import check_blueprint, ensure_blueprint, remote_blueprint_id
+from inventory.driver.blueprints import check_blueprint, ensure_blueprint, push_blueprint, remote_blueprint_id
 from inventory.driver.deployments import check_deployment, compare, ensure_deployment, read_back, survey
-from inventory.driver.installing import cancel, ensure_installed, next_stage
+from inventory.driver.installing import cancel, ensure_installed, next_stage, run_workflow
 from inventory.driver.order import Order, inputs_hash
 from inventory.driver.removing import remove
 from inventory.driver.results import Difference, Differs, Done, Failed, NotYet, Outcome, Said, Situation, Survey
@@ -31,8 +31,10 @@ __all__ = [
     "ensure_installed",
     "inputs_hash",
     "next_stage",
+    "push_blueprint",
     "read_back",
     "remote_blueprint_id",
     "remove",
+    "run_workflow",
     "survey",
 ]

@@ -38,7 +38,18 @@ def ensure_blueprint(
 
     Requests: 1 a look; 2 where the first finds the id taken. Raises `input` with the manager's words where it does not parse.
     """
-    blueprint_id = remote_blueprint_id(name, digest)
+    return push_blueprint(client, remote_blueprint_id(name, digest), archive_opener, main_file, looks=looks)
+
+
+def push_blueprint(
+    client: ManagerClient,
+    blueprint_id: str,
+    archive_opener: Callable[[], BinaryIO],
+    main_file: str,
+    *,
+    looks: int = 0,
+) -> Done | NotYet:
+    """The same under an id of the caller's; what is there under it already is taken as it is, and the answer is not `is_new`."""
     try:
         with archive_opener() as archive:
             if looks or archive.seek(0, os.SEEK_END) > SEND_FIRST_BYTES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.connectors.refusals import first_line, mask
@@ -38,6 +41,42 @@ def ensure_installed(
         return follow(client, client.start_execution(deployment_id, "install"), deployment_id, looks)
     except ManagerError as error:
         return _not_started(client, deployment_id, error, looks)
+
+
+def run_workflow(
+    client: ManagerClient,
+    deployment_id: str,
+    workflow: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    execution_id: str = "",
+    looks: int = 0,
+) -> Done | NotYet | Failed:
+    """Have any workflow run once. Give the `execution_id` of the last NotYet; without one, the same workflow at work is followed.
+
+    Requests: 1 a look; 2 to start it.
+    """
+    execution = find_execution(client, execution_id)
+    if execution is not None:
+        return follow(client, execution, deployment_id, looks)
+    found = find(client, deployment_id)
+    if found is None:
+        raise ManagerError(
+            ErrorKind.GONE, f"The deployment {deployment_id} is not at the manager any more; somebody removed it."
+        )
+    if found.latest_status == "in_progress":
+        if found.latest_workflow == workflow and found.latest_execution:
+            return follow(client, client.execution(found.latest_execution), deployment_id, looks)
+        why = f"The manager is running {found.latest_workflow} on it."
+        return NotYet(why, poll_delay(looks), status=Situation.BUSY.value)
+    try:
+        return follow(client, client.start_execution(deployment_id, workflow, parameters), deployment_id, looks)
+    except ManagerError as error:
+        if error.is_unknown:
+            return unknown(f"the order to run {workflow}", error, looks)
+        if error.kind is ErrorKind.BUSY:
+            return NotYet("The manager is busy with it.", poll_delay(looks), status="busy", error=error)
+        raise
 
 
 def find_execution(client: ManagerClient, execution_id: str) -> Execution | None:

@@ -23,16 +23,11 @@ def manager(tmp_path_factory) -> Iterator[Manager]:
 
 @pytest.fixture(scope="session")
 def spire(tmp_path_factory) -> Iterator[tuple[Manager, Manager]]:
-    """Two portals: a central one that may reach the other, and the other, with the same cast."""
-    both = [
-        Manager(tmp_path_factory.mktemp(name), env={"ENDPOINT_NETWORKS": "127.0.0.1/32"})
-        for name in ("central", "remote")
-    ]
+    """A portal that may reach itself, and the same as a remote manager: what is asked of that is asked in its tenant t2."""
+    central = Manager(tmp_path_factory.mktemp("central"), env={"ENDPOINT_NETWORKS": "127.0.0.1/32"})
     try:
-        for running in both:
-            running.start()
-            running.run(CAST)
-        yield both[0], both[1]
+        central.start()
+        central.run(CAST)
+        yield central, central.in_tenant("t2")
     finally:
-        for running in both:
-            running.process.close()
+        central.process.close()

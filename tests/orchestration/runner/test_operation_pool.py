@@ -12,6 +12,7 @@ import pytest
 
 from orchestration.runner_pool import OperationPool
 from orchestration.runner_process import Child
+from orchestration.runner_served import ServedOperations
 from orchestration.runner_types import Answer
 
 
@@ -46,7 +47,8 @@ def operation(tmp_path):
     )
     calls, delivered = Calls(), []
     with selectors.DefaultSelector() as selector:
-        pool = OperationPool(host, "acme/dep", calls, selector, delivered.append)
+        served = ServedOperations(calls, None, None, delivered.append, None)
+        pool = OperationPool(host, "acme/dep", calls, selector, delivered.append, served)
         pool.add({"id": "one", "kwargs": {"__cloudify_context": {}}})
         pool.start_waiting()
         yield SimpleNamespace(**{name: value for name, value in locals().items() if name not in ("tmp_path", "pipe")})
