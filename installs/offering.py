@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.db import IntegrityError
 
 from accounts import audit
@@ -15,10 +14,9 @@ from accounts.models import Secret
 from installs.entrance import ADMINISTRATOR, PATIENCE, password_of, where_of, words_of
 from inventory.connections import ConnectionFields, address_for, opened, read_target
 from inventory.connectors.errors import ManagerError
-from inventory.connectors.manager import ManagerClient
-from inventory.connectors.policy import policy_from_settings
 from inventory.exposing import expose, probe
 from inventory.label_rules import Pair
+from inventory.minting import minted
 from inventory.models import Cluster, Environment, Site
 
 CLUSTER_KEY = "cluster"  # key of the label that names it
@@ -81,14 +79,7 @@ def _token(by: Actor, cluster: Cluster, where: ConnectionFields, secret: Secret)
     address = address_for(target)
     audit.record(by=by, action="secret.send", row=secret, tenant=secret.tenant, after={"to": address.where})
     try:
-        credential = opened(username=ADMINISTRATOR, password=secret)
-        with ManagerClient(address, credential, policy_from_settings(), PATIENCE) as client:
-            token = client.mint_token(f"DeployOn {settings.PUBLIC_URL}")
-            try:
-                yield token.value
-            except BaseException:
-                with contextlib.suppress(ManagerError):
-                    client.revoke_token(token.id)
-                raise
+        with minted(address, opened(username=ADMINISTRATOR, password=secret), PATIENCE) as value:
+            yield value
     except ManagerError as error:
         raise Conflict(f"{cluster} cannot be used as an environment yet. {words_of(error, address.where)}") from None

@@ -15,6 +15,7 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 
 from inventory import label_rules, labels, saved_filters, serializers, sites, sub_managers
 from inventory.environment_api import Environments
+from inventory.file_api import EnvironmentFiles
 from inventory.models import Filter, Site, SubManager
 from inventory.named import NAME, Named, asker, place
 
@@ -167,6 +168,7 @@ class Labels(ViewSet):
 routes: list[tuple[str, type, str]] = [
     ("sites", Sites, "site"),
     ("environments", Environments, "environment"),
+    ("environment-files", EnvironmentFiles, "environment-file"),
     ("sub-managers", SubManagers, "sub-manager"),
     ("filters", Filters, "filter"),
     ("labels", Labels, "label"),

@@ -28,6 +28,7 @@ class CredentialFields(TypedDict, total=False):
     username_secret: Secret | str | None
     password: str
     password_secret: Secret | str | None
+    mint_token: bool  # have a token made there from user and password, and keep that alone
 
 
 # Part ("token", "username", "password") -> stored secret, or the value entered.

@@ -169,7 +169,9 @@ def flattened(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name != "credential"} | dict(given.get("credential") or {})
 
 
-CREDENTIAL_FIELDS = frozenset({"token", "token_secret", "username", "username_secret", "password", "password_secret"})
+CREDENTIAL_FIELDS = frozenset(
+    {"token", "token_secret", "username", "username_secret", "password", "password_secret", "mint_token"}
+)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Unpack
 
 from django.core.exceptions import ValidationError
@@ -39,6 +40,7 @@ from inventory.environment_words import told
 from inventory.hiding import hide
 from inventory.label_rules import Pair, normalise_all
 from inventory.labels import set_labels
+from inventory.minting import token_instead
 from inventory.models import Cluster, Deployment, Environment, Site
 from inventory.operations import ProbeEnvironment
 from inventory.probing import probe
@@ -69,22 +71,24 @@ def expose(
     labels: list[Pair] | None = None,
     visibility: str = Visibility.TENANT,
     cluster: Cluster | None = None,
+    is_looked_at: bool = True,
     **fields: Unpack[Fields],
 ) -> Environment:
     """Make a remote manager's tenant an environment, and look at it once. ValidationError by field; Conflict for a name in use.
 
-    What cannot be reached is saved all the same, with its state and why. `cluster` is the one built here that answers there.
+    What cannot be reached is saved all the same, with its state and why. `cluster` is the one built here that answers there;
+    `is_looked_at` is False where the caller sees to the first look.
     """
     target, parts = _check(by, tenant, name, fields, labels or [])
-    place = _find_site(by, tenant, site)
-    with transaction.atomic():
+    place = find_site(by, tenant, site)
+    with _kept(by, tenant, target, parts, fields) as kept, transaction.atomic():
         if Deployment.objects.filter(tenant=tenant, wire_id=name).exists():
             raise Conflict(
                 f"{name} exists already in tenant {tenant.name}. Change that environment, or choose another name."
             )
         check_is_free(tenant, name, visibility)
         manager = find_or_make_manager(by=by, tenant=tenant, target=target)
-        credential = make_credential(by=by, tenant=tenant, parts=parts, prefix=name)
+        credential = make_credential(by=by, tenant=tenant, parts=kept, prefix=name)
         deployment = create_deployment(
             by=by,
             tenant=tenant,
@@ -100,7 +104,8 @@ def expose(
             cluster=cluster,
         )  # fmt: skip
         audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=told(environment))
-    probe(environment)
+    if is_looked_at:
+        probe(environment)
     return environment
 
 
@@ -112,6 +117,7 @@ def update_environment(
     site: Site | str | None = None,
     is_site_given: bool = False,
     labels: list[Pair] | None = None,
+    is_looked_at: bool = True,
     **fields: Unpack[Fields],
 ) -> Environment:
     """Change what is named and look again; the rest stays. Other trust holds for every environment of that sub-manager."""
@@ -123,8 +129,9 @@ def update_environment(
     if "protocol" in fields and fields["protocol"] != manager.protocol and "port" not in fields:
         known["port"] = None  # that of the other protocol
     target = read_target(ConnectionFields(**(known | {"remote_tenant": environment.remote_tenant} | fields)))  # type: ignore[typeddict-item]
-    parts = read_parts(by, tenant, fields) if is_given(fields) else None
-    with transaction.atomic():
+    given = read_parts(by, tenant, fields) if is_given(fields) else None
+    with _kept(by, tenant, target, given or {}, fields) as kept, transaction.atomic():
+        parts = kept or None
         before = told(environment)
         move_to(by=by, environment=environment, target=target)
         if parts is not None:
@@ -137,10 +144,11 @@ def update_environment(
             after |= {"credential_changed": parts is not None}
             audit.record(by=by, action="environment.change", row=environment, tenant=tenant, before=before, after=after)
         if is_site_given or site is not None:
-            set_site(by=by, deployment=environment.deployment, site=_find_site(by, tenant, site))
+            set_site(by=by, deployment=environment.deployment, site=find_site(by, tenant, site))
         if labels is not None:
             set_labels(by=by, deployment=environment.deployment, labels=labels)
-    probe(environment)
+    if is_looked_at:
+        probe(environment)
     return environment
 
 
@@ -174,6 +182,17 @@ def check_connection(
         except ManagerError as error:
             return probing.cannot_begin("credential", error.kind, error.message)
     return probing.climb_within(address_for(with_known_trust(tenant, target)), credential)
+
+
+@contextmanager
+def _kept(by: Actor, tenant: Tenant, target: Target, parts: Parts, fields: Fields) -> Iterator[Parts]:
+    """What is kept of a credential: as it was entered, or the token that was made from it."""
+    if not fields.get("mint_token"):
+        yield parts
+        return
+    _note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
+    with token_instead(tenant, target, parts) as kept:
+        yield kept
 
 
 def _note_sent(by: Actor, stored: list[Secret], target: Target) -> None:
@@ -236,7 +255,8 @@ def _check(by: Actor, tenant: Tenant, name: str, fields: Fields, labels: list[Pa
     return target, parts
 
 
-def _find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | None:
+def find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | None:
+    """The site of that name; ValidationError where there is none here."""
     if not isinstance(site, str):
         return site
     if not site:

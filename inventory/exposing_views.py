@@ -41,10 +41,13 @@ def wanted_of(form: EnvironmentForm) -> dict[str, Any]:
     data = dict(form.cleaned_data)
     data.pop("may_reuse", None)
     parts = ("token",) if data.pop("method") == "token" else ("username", "password")
+    may_mint = data.pop("mint_token", False) and "password" in parts and form.is_credential_given(form.cleaned_data)
     for part in ("token", "username", "password"):
         value, stored = data.pop(part), data.pop(f"{part}_secret")
         if part in parts:
             data[f"{part}_secret" if stored else part] = stored or value
+    if may_mint:
+        data["mint_token"] = True
     if data["protocol"] == "http":  # nothing is verified there, and the ladder says so
         data["trust"] = "system"
     return data

@@ -74,6 +74,11 @@ class EnvironmentForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
     )
+    mint_token = forms.BooleanField(
+        label="Have a token made there, and keep that alone",
+        required=False,
+        help_text="User and password are then used once and not stored",
+    )
     may_reuse = forms.BooleanField(
         label="A stored secret may be sent to this manager although it was not used there before", required=False
     )

@@ -141,6 +141,9 @@ class CredentialInSerializer(serializers.Serializer):
     username_secret = serializers.CharField(required=False)
     password = serializers.CharField(required=False, write_only=True, max_length=1024, trim_whitespace=False)
     password_secret = serializers.CharField(required=False)
+    mint_token = serializers.BooleanField(
+        required=False, help_text="Have a token made at that manager from user and password, and keep that alone"
+    )
 
 
 class CredentialSerializer(serializers.ModelSerializer):
@@ -272,6 +275,31 @@ class ProbeManySerializer(serializers.Serializer):
     """Names of environments."""
 
     environments = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=1000)
+
+
+class EnvironmentFileSerializer(serializers.Serializer):
+    """A file of environments, as an export writes it."""
+
+    text = serializers.CharField(trim_whitespace=False)
+    format = serializers.ChoiceField(["yaml", "csv"], default="yaml")
+    is_dry_run = serializers.BooleanField(default=False, help_text="Only the report; nothing is changed")
+
+
+class FileLineSerializer(serializers.Serializer):
+    """What becomes of one environment of a file."""
+
+    line = serializers.IntegerField(help_text="Of the file, from 1; 0: the file as a whole")
+    name = serializers.CharField()
+    verdict = serializers.ChoiceField(["new", "changed", "same", "error"])
+    messages = serializers.ListField(child=serializers.CharField())
+
+
+class FileReportSerializer(serializers.Serializer):
+    """What a file says, and the run that looks at what was imported."""
+
+    lines = FileLineSerializer(many=True)
+    is_done = serializers.BooleanField()
+    run = serializers.IntegerField(source="run.pk", default=None, allow_null=True)
 
 
 class RunReferenceSerializer(serializers.Serializer):

@@ -177,7 +177,7 @@ def remove_hidden(by: Actor, deployment: Deployment, force: bool) -> None:
             check_is_idle(local, f"{deployment.wire_id} stays. ")
     except Refused as refused:
         raise Conflict(refused.message) from None
-    remove_rows(by=by, local=local)
+    remove_rows(by=by, local=local, force=force)
 
 
 def rename(*, by: Actor, deployment: Deployment, display_name: str) -> None:

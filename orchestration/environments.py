@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.actors import Actor
+from accounts.errors import Conflict
 from inventory import names
 from inventory.labels import add_labels
 from inventory.models import Deployment
@@ -145,4 +146,8 @@ def delete(execution: Execution) -> None:
         .first()
     )
     if local is not None:
-        remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local)
+        is_forced = bool(execution.parameters.get("force"))
+        try:
+            remove_rows(by=Actor(user=execution.created_by, via="v3.1"), local=local, force=is_forced)
+        except Conflict as conflict:  # something has come to stand on it since it was asked for
+            states.report(execution, Execution.State.FAILED, str(conflict))

@@ -11,13 +11,14 @@ from orchestration.exposed import environment_of
 from orchestration.models import LocalDeployment
 
 
-def remove_rows(*, by: Actor, local: LocalDeployment) -> None:
-    """With its nodes, instances, executions and events; what had it as its parent, or stood on it, is detached."""
+def remove_rows(*, by: Actor, local: LocalDeployment, force: bool = False) -> None:
+    """With its nodes, instances, executions and events. Conflict names what stands on it, which `force` detaches."""
     with transaction.atomic():
         deployment = local.deployment
         environment = environment_of(deployment)
         if environment is not None:
-            conceal(by=by, environment=environment, force=True)
-        detach_children(by=by, deployment=deployment)
+            conceal(by=by, environment=environment, force=force)
+        if force:
+            detach_children(by=by, deployment=deployment)
         local.delete()
         delete_deployment(by=by, deployment=deployment)

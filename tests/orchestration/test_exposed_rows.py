@@ -284,7 +284,10 @@ def test_while_something_stands_on_it_it_is_neither_deleted_nor_uninstalled(alic
 
 
 def test_force_detaches_what_stands_on_it(alice, plant, child):
-    deployments.remove_rows(by=factories.actor(alice), local=plant)
+    with pytest.raises(Conflict, match="app-on-plant"):
+        deployments.remove_rows(by=factories.actor(alice), local=plant)
+    assert environment() is not None
+    deployments.remove_rows(by=factories.actor(alice), local=plant, force=True)
     child.deployment.refresh_from_db()
     assert child.deployment.parent is None
     assert not Label.objects.filter(deployment=child.deployment, key="csys-obj-parent").exists()
