@@ -72,9 +72,7 @@ def start(
         if not force and not busy:
             check_is_available(local, workflow, declared)
         if not force and workflow == exposed.UNINSTALL:
-            exposed.check_nothing_stands(
-                local.deployment, f"Can't execute workflow `uninstall` on deployment {local.deployment.wire_id} - "
-            )
+            exposed.check_may_uninstall(local.deployment)
         execution = Execution(
             tenant=local.deployment.tenant,
             local=local,

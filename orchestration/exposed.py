@@ -116,6 +116,11 @@ def environment_of(deployment: Deployment) -> Environment | None:
     )
 
 
+def check_may_uninstall(deployment: Deployment) -> None:
+    """400 where something stands on what is to be uninstalled."""
+    check_nothing_stands(deployment, f"Can't execute workflow `uninstall` on deployment {deployment.wire_id} - ")
+
+
 def check_nothing_stands(deployment: Deployment, prefix: str) -> None:
     """400 where services stand on an environment, or other deployments have it as their parent."""
     environment = environment_of(deployment)
