@@ -20,7 +20,9 @@ def central(spire):
     reply = remote.call("POST", "/tokens", json={"description": "for the central portal"})
     assert reply.status_code in (200, 201), reply.text
     token = reply.json()["value"]
-    assert running.call("PUT", "/secrets/admin_token", json={"value": token, "update_if_exists": True}).status_code == 200
+    assert (
+        running.call("PUT", "/secrets/admin_token", json={"value": token, "update_if_exists": True}).status_code == 200
+    )
     archive = packed({"manager_discovery.yaml": blueprints.DISCOVERY})
     running.upload("discovery", archive, "manager_discovery.yaml")
     found = running.await_("/blueprints/discovery", lambda row: row["state"] == "uploaded")
