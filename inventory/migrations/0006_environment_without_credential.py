@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('inventory', '0004_environment_of_cluster'),
+        ('inventory', '0005_joining_hosts'),
     ]
 
     operations = [
