@@ -20,5 +20,5 @@ def remove_rows(*, by: Actor, local: LocalDeployment, force: bool = False) -> No
             conceal(by=by, environment=environment, force=force)
         if force:
             detach_children(by=by, deployment=deployment)
-        local.delete()
+        LocalDeployment.objects.filter(pk=local.pk).delete()  # so that the row given keeps its id when this is undone
         delete_deployment(by=by, deployment=deployment)

@@ -23,11 +23,11 @@ def manager(tmp_path_factory) -> Iterator[Manager]:
 
 @pytest.fixture(scope="session")
 def spire(tmp_path_factory) -> Iterator[tuple[Manager, Manager]]:
-    """A portal that may reach itself, and the same as a remote manager: what is asked of that is asked in its tenant t2."""
+    """A portal that may reach itself, and the same as a remote manager: what is asked of that is asked in its tenant "site"."""
     central = Manager(tmp_path_factory.mktemp("central"), env={"ENDPOINT_NETWORKS": "127.0.0.1/32"})
     try:
         central.start()
         central.run(CAST)
-        yield central, central.in_tenant("t2")
+        yield central, central.in_tenant("site")
     finally:
         central.process.close()

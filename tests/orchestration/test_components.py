@@ -34,7 +34,7 @@ def central(spire):
         )
     running.upload("discovery-c", packed({"d.yaml": blueprints.DISCOVERY}), "d.yaml")
     running.await_("/blueprints/discovery-c", lambda row: row["state"] == "uploaded")
-    where = {"cloudify_manager_ip": "127.0.0.1", "cloudify_port": str(remote.process.port), "cloudify_tenant": "t2"}
+    where = {"cloudify_manager_ip": "127.0.0.1", "cloudify_port": str(remote.process.port), "cloudify_tenant": "site"}
     running.call("PUT", "/deployments/plant", json={"blueprint_id": "discovery-c", "inputs": where})
     assert running.await_execution(running.start_workflow("plant", "install"))["status"] == "terminated"
     return running

@@ -47,7 +47,7 @@ def create(running, name, inputs, **more):
 
 def where(remote, **more):
     known = {"cloudify_manager_ip": "127.0.0.1", "cloudify_port": str(remote.process.port), "cloudify_protocol": "http"}
-    return known | {"cloudify_tenant": "t2"} | more
+    return known | {"cloudify_tenant": "site"} | more
 
 
 def expose(running, remote, name="", **more):
@@ -76,7 +76,7 @@ def test_the_install_of_a_discovery_blueprint_ends_in_a_ready_environment_at_its
     assert ended["status"] == "terminated", ended
     told = environment(central, name)
     assert (told["state"], told["why"]) == ("ready", "")
-    assert (told["endpoint"], told["port"], told["tenant"]) == ("127.0.0.1", remote.process.port, "t2")
+    assert (told["endpoint"], told["port"], told["tenant"]) == ("127.0.0.1", remote.process.port, "site")
     assert told["site"] == "Lisbon" and {"key": "region", "value": "eu"}.items() <= told["labels"][1].items()
     assert told["credential"]["token_secret"] == "admin_token"
     row = central.call("GET", f"/deployments/{name}").json()
