@@ -28,6 +28,6 @@ def spire(tmp_path_factory) -> Iterator[tuple[Manager, Manager]]:
     try:
         central.start()
         central.run(CAST)
-        yield central, central.in_tenant("site")
+        yield central, central.in_new_tenant("site")
     finally:
         central.process.close()

@@ -41,9 +41,15 @@ class Manager:
             env=env,
             ready="/readyz" if scheme == "http" else None,
         )
-        self.scheme = scheme
+        self.scheme, self.tenant = scheme, "default_tenant"
         self.url = f"{scheme}://127.0.0.1:{self.process.port}"
         self.session = requests.Session()
+
+    def in_tenant(self, name: str) -> Manager:
+        """The same portal, asked in another tenant where none is named."""
+        other = copy.copy(self)
+        other.tenant = name
+        return other
 
     def start(self) -> Manager:
         self.process.start(240)
@@ -71,8 +77,9 @@ class Manager:
         return done.stdout
 
     def call(
-        self, method: str, path: str, *, user: str | None = "admin", tenant: str | None = "default_tenant", **more
+        self, method: str, path: str, *, user: str | None = "admin", tenant: str | None = "", **more
     ) -> requests.Response:
+        tenant = self.tenant if tenant == "" else tenant
         headers = dict(more.pop("headers", None) or {})
         if tenant:
             headers["Tenant"] = tenant
