@@ -53,6 +53,7 @@ NODE = Shape(
         "min_number_of_instances": from_body("min_number_of_instances", 1),
         "max_number_of_instances": from_body("max_number_of_instances", 1),
         "actual_number_of_instances": Field(lambda row: len(row.instances.all()), **INSTANCES),
+        "actual_planned_number_of_instances": from_body("planned_number_of_instances", 1),
         "drifted_instances": Field(lambda row: sum(map(is_drifted, row.instances.all())), **INSTANCES),
         "unavailable_instances": Field(
             lambda row: sum(not is_status_check_ok(one) for one in row.instances.all()), **INSTANCES

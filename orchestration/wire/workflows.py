@@ -11,13 +11,13 @@ from rest_framework.response import Response
 from inventory import filters
 from inventory.models import Deployment
 from orchestration.errors import bad_parameters
-from orchestration.models import Blueprint, Execution, ExecutionSchedule, NodeInstance
+from orchestration.models import Blueprint, BlueprintNode, Execution, ExecutionSchedule, NodeInstance
 from orchestration.wire.blueprint_shape import BLUEPRINT
 from orchestration.wire.deployment_shape import DEPLOYMENT, workflows_of
 from orchestration.wire.deployments import DeploymentView
 from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import Page, envelope, equal, read_page, search
-from orchestration.wire.nodes import INSTANCE
+from orchestration.wire.nodes import INSTANCE, NODE
 from orchestration.wire.schedules import SCHEDULE
 from orchestration.wire.shapes import Shape
 from orchestration.wire.views import WireView
@@ -45,6 +45,7 @@ SUMMARIES: dict[str, tuple[Shape, Any, str, tuple[str, ...], dict[str, Any]]] = 
         ("deployment_id", "workflow_id", "tenant_name", "visibility"),
         {},
     ),
+    "nodes": (NODE, BlueprintNode, "local__deployment__", ("deployment_id", "tenant_name", "visibility"), {}),
     "node_instances": (
         INSTANCE,
         NodeInstance,
