@@ -19,9 +19,11 @@ from rest_framework.exceptions import ErrorDetail
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
+from inventory import names
 from inventory.connections import read_target
 from inventory.credentials import PARTS, is_given, read_parts
 from inventory.exposing import Fields, expose, find_site, probe_many, update_environment
+from inventory.label_rules import normalise_all
 from inventory.models import Environment
 from inventory.serializers import EnvironmentInSerializer
 from runs.models import Run
@@ -171,7 +173,7 @@ def _judge(
         faults.append(
             f"credential: A file holds no {typed[0]}. Store it as a secret, and name that: {typed[0]}_secret."
         )
-    read = EnvironmentInSerializer(data=entry.given)
+    read = EnvironmentInSerializer(data=_with_texts(entry.given))
     if not read.is_valid():
         return Line(entry.line, name, "error", (*faults, *_words(read.errors))), {}
     fields: dict[str, Any] = {key: value for key, value in read.validated_data.items() if key != "credential"}
@@ -186,11 +188,22 @@ def _judge(
     return Line(entry.line, name, "changed" if differences else "same", told), fields
 
 
+def _with_texts(given: dict[str, Any]) -> dict[str, Any]:
+    """Labels as texts: YAML takes ring: 1 for a number."""
+    labels = given.get("labels")
+    if not isinstance(labels, dict):
+        return given
+    lists = {str(key): value if isinstance(value, list) else [value] for key, value in labels.items()}
+    return given | {"labels": {key: [str(each) for each in values] for key, values in lists.items()}}
+
+
 def _faults_of(by: Actor, tenant: Tenant, fields: dict[str, Any], *, is_new: bool) -> list[str]:
     """What the services would refuse."""
     faults: list[str] = []
     given = cast(Fields, fields)
     checks: list[Callable[[], object]] = [
+        lambda: names.check_id(str(fields.get("name")), "name", begins_with_letter=False),
+        lambda: normalise_all(fields.get("labels") or []),
         lambda: read_target(given),
         lambda: find_site(by, tenant, fields.get("site")),
     ]
@@ -200,7 +213,8 @@ def _faults_of(by: Actor, tenant: Tenant, fields: dict[str, Any], *, is_new: boo
         try:
             check()
         except ValidationError as error:
-            faults += [f"{key}: {word}" for key, words in error.message_dict.items() for word in words]
+            told = error.message_dict if hasattr(error, "error_dict") else {"labels": error.messages}
+            faults += [f"{key}: {word}" for key, words in told.items() for word in words]
     return faults
 
 
