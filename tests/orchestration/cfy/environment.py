@@ -14,6 +14,7 @@ LOCK = ROOT / "requirements-cfy.txt"
 VENV = ROOT / ".venv-cfy"
 CFY = VENV / "bin" / "cfy"
 STAMP = VENV / ".installed-cfy"
+MAKING = VENV / ".making"  # not .lock, which uv itself takes: it would wait for us, and we for it
 
 
 def wanted() -> str:
@@ -24,7 +25,7 @@ def wanted() -> str:
 def make() -> Path:
     """Makes the environment where it is missing or old, once for all test processes that ask; the path of `cfy`."""
     VENV.mkdir(exist_ok=True)
-    with open(VENV / ".lock", "w") as lock:
+    with open(MAKING, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (STAMP.exists() and STAMP.read_text() == wanted() and CFY.exists()):
             install()
@@ -35,7 +36,7 @@ def make() -> Path:
 def install() -> None:
     """A new environment with what the lock names and nothing else: its own pins contradict each other, hence --no-deps."""
     for path in VENV.iterdir():
-        if path.name != ".lock":
+        if path != MAKING:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     run([sys.executable, "-m", "venv", str(VENV)])
     python = str(VENV / "bin" / "python")
