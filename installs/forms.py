@@ -53,7 +53,7 @@ class ClusterFields(forms.Form):
     failover = forms.ChoiceField(
         choices=Cluster.Failover,
         initial=Cluster.Failover.FAST,
-        help_text="Fast: writes go on 15 to 25 s after a loss. Calm: bears stalls of 20 s, goes on after 30 to 40 s.",
+        help_text="Fast: writes go on 20 to 32 s after a loss. Calm: bears stalls of 20 s, and goes on some 15 s later.",
     )
     is_strict = forms.BooleanField(label="Strict synchronous mode: rather no writes than a lost one", required=False)
     balancing = forms.ChoiceField(
