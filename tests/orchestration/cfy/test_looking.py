@@ -37,6 +37,8 @@ def test_no_license_is_needed(cfy, tmp_path):
 
 
 def test_the_audit_trail(cfy, cfy_of):
+    cfy("sites create", "audited")
+    cfy("sites delete", "audited")
     assert cfy.table("auditlog list") == ["operation", "ref_object", "creator_name", "execution_id", "created_at"]
     assert {row["creator_name"] for row in cfy.rows("auditlog list", "-c", "admin")} == {"admin"}
     cfy_of("vera").refused("auditlog list", words="not permitted")
