@@ -20,10 +20,9 @@ from installs import installing
 from installs.asked import Kind
 from installs.expected import expected_of
 from installs.installing import Planned
-from installs.offering import environment_of
 from installs.preflight.starting import begin_preflight
 from installs.views import rights, the_cluster, the_host
-from inventory.models import Cluster
+from inventory.models import Cluster, Environment
 from runs.plans import Lane
 
 LONGEST_KEY = 128
@@ -141,7 +140,7 @@ def show_plan(
         "lead": LOST_LEAD if is_lost else LEADS[Kind(kind)],
         "errors": errors,
         "is_exposed": is_exposed,
-        "may_be_exposed": kind == Kind.INSTALL and environment_of(cluster) is None,
+        "may_be_exposed": kind == Kind.INSTALL and not Environment.objects.filter(cluster=cluster).exists(),
         "at_work": at_work,
         "may_start": not errors and not at_work and len(cluster.nodes.all()) > 0,
         "takes": takes(planned),

@@ -404,7 +404,7 @@ def test_an_install_that_was_asked_to_ends_with_the_environment(mara, ready, rea
     assert step.check(context) is False
     assert step.apply(context) is None and step.check(context) is True
     assert Environment.objects.get().cluster == ready and "solo" in said[0]
-    assert AuditEntry.objects.filter(action="cluster.expose", user=mara.user).exists()
+    assert AuditEntry.objects.filter(action="cluster.expose", actor=mara.user.username).exists()
 
 
 def test_an_install_that_was_not_asked_to_makes_none(mara, ready):
