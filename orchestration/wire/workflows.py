@@ -42,7 +42,7 @@ SUMMARIES: dict[str, tuple[Shape, Any, str, tuple[str, ...], dict[str, Any]]] = 
         SCHEDULE,
         ExecutionSchedule,
         "local__deployment__",
-        ("deployment_id", "workflow_id", "tenant_name", "visibility"),
+        ("deployment_id", "workflow_id", "recurrence", "tenant_name", "visibility"),
         {},
     ),
     "nodes": (NODE, BlueprintNode, "local__deployment__", ("deployment_id", "tenant_name", "visibility"), {}),
@@ -54,6 +54,9 @@ SUMMARIES: dict[str, tuple[Shape, Any, str, tuple[str, ...], dict[str, Any]]] = 
         {},
     ),
 }
+
+# Fields that counts are made by, and lists do not have.
+OTHER_COLUMNS = {"status_display": "state", "recurrence": "rule__recurrence"}
 
 
 class Workflows(DeploymentView):
@@ -108,7 +111,7 @@ class Summary(WireView):
         query = request.query_params
         target, sub = self.field(query.get("_target_field"), "_target_field", allowed), query.get("_sub_field")
         names = [target] if not sub else [target, self.field(sub, "_sub_field", allowed)]
-        columns = [shape.fields["status" if name == "status_display" else name].column for name in names]
+        columns = [OTHER_COLUMNS.get(name) or shape.fields[name].column for name in names]
         rows = equal(self.visible(model.objects.filter(**fixed), prefix), query, shape)
         if kind == "executions" and (group := query.get("execution_group_id")):
             rows = rows.filter(group=read_id(group, "execution_group_id"))

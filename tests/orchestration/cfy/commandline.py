@@ -68,6 +68,13 @@ class Said:
         raise AssertionError(f"{self.command}: there is no table:\n{self.text[-3000:]}")
 
 
+def rows_of_table(said: Said) -> list[dict[str, str]]:
+    """The rows of a table, for commands that know no `--json`."""
+    lines = [line for line in said.out.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
+
+
 class Warm:
     """The process that has the client's libraries loaded (warm.py), and calls that are forked from it, one after another."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.orchestration import archives
+from tests.orchestration.cfy.commandline import rows_of_table
 
 GROUP = ["id", "deployments", "description", "default_blueprint_id"]
 SCHEDULE = [
@@ -41,7 +42,7 @@ def test_deployment_groups(cfy, manager, blueprint):
     cfy("deployments groups extend", "others", "--from-group", "fleet")
     assert sorted(members(manager, "others")) == sorted(members(manager, "fleet"))
     cfy("deployments groups update", "others", "--description", "more")
-    rows = {row["id"]: row for row in cfy.rows("deployments groups list")}
+    rows = {row["id"]: row for row in rows_of_table(cfy("deployments groups list"))}
     assert (rows["others"]["description"], rows["others"]["deployments"]) == ("more", "3")
     cfy("deployments groups labels add", "env:prod,env:blue", "fleet")
     assert cfy.table("deployments groups labels list", "fleet") == ["key", "values"]
@@ -51,7 +52,7 @@ def test_deployment_groups(cfy, manager, blueprint):
     cfy.refused("deployments groups extend", "fleet", "-d", "nosuch", words="was not found")
     cfy.refused("deployments groups extend", "nosuch", "--count", "1", words="was not found")
     cfy("deployments groups delete", "others")
-    assert "others" not in {row["id"] for row in cfy.rows("deployments groups list")}
+    assert "others" not in {row["id"] for row in rows_of_table(cfy("deployments groups list"))}
 
 
 def test_execution_groups(cfy, manager, blueprint):
@@ -62,7 +63,7 @@ def test_execution_groups(cfy, manager, blueprint):
     group = rows[0]["id"]
     assert cfy.table("executions groups get", group) == ["id", "workflow_id", "deployment_group_id"]
     assert "terminated" in cfy("executions groups details", group).text
-    cfy("executions groups set-concurrency", group, "--concurrency", "7")
+    cfy("executions groups set-concurrency", group, "7")
     cfy("deployments groups create", "done")
     cfy("executions groups set-success-group", group, "done")
     assert sorted(members(manager, "done")) == sorted(members(manager, "fleet"))
@@ -110,8 +111,10 @@ def test_schedules(cfy, manager, blueprint):
     assert rows["nightly"]["enabled"] is False and rows["ruled"]["enabled"] is True
     cfy("deployments schedule enable", one, "nightly")
     assert "execution_schedules" in cfy("deployments schedule summary", "deployment_id").text
-    cfy.refused("deployments schedule create", one, "fly", "-s", "2040-01-01", words="does not exist")
-    cfy.refused("deployments schedule create", one, "restart", "-s", "2040-01-01", "-r", "now and then", words="legal")
+    cfy.refused("deployments schedule create", one, "fly", "-s", "2040-01-01 02:00", words="does not exist")
+    cfy.refused(
+        "deployments schedule create", one, "restart", "-s", "2040-01-01 02:00", "-r", "now and then", words="legal"
+    )
     for name in ("nightly", "ruled"):
         cfy("deployments schedule delete", one, name)
     assert cfy.rows("deployments schedule list", one) == []
@@ -125,4 +128,3 @@ def test_a_group_is_deleted_with_its_deployments(cfy, manager, blueprint):
     cfy("deployments groups delete", "fleet", "--delete-deployments")
     address = "/deployments?" + "&".join(f"id={name}" for name in names)
     manager.await_(address, lambda body: body["items"] == [], 120)
-    cfy("deployments groups delete", "done")
