@@ -222,6 +222,7 @@ SPECTACULAR_SETTINGS = {
         "Health": "installs.health.api.STATES",
         "ClusterPart": "installs.health.api.PARTS",
         "ClusterWorkKind": "installs.run_serializers.KINDS",
+        "DrillKind": "installs.models.Drill.Kind",
         "RungState": "inventory.serializers.RUNG_STATES",
     },
 }

@@ -88,7 +88,7 @@ class LastDrillSerializer(serializers.Serializer[object]):
     ended_at = serializers.DateTimeField()
 
 
-class HealthSerializer(serializers.Serializer[object]):
+class ClusterHealthSerializer(serializers.Serializer[object]):
     """How a cluster is, by what the Prometheus servers of its hosts say."""
 
     verdict = serializers.ChoiceField(STATES)
@@ -105,9 +105,9 @@ class HealthSerializer(serializers.Serializer[object]):
 class HealthActions(Named):
     """How one cluster is."""
 
-    @extend_schema(parameters=[NAME], responses=HealthSerializer)
+    @extend_schema(parameters=[NAME], responses=ClusterHealthSerializer)
     @action(detail=True, methods=["get"])
     def health(self, request: Request, name: str) -> Response:
         """Parts, hosts, services, versions, lag, alarms, certificates; from 5 seconds ago at most. Hosts that hang cost 3 s."""
         cluster = self.get_object()
-        return Response(HealthSerializer(as_shown(cluster, checkup_of(cluster))).data)
+        return Response(ClusterHealthSerializer(as_shown(cluster, checkup_of(cluster))).data)

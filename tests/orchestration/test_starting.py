@@ -206,7 +206,7 @@ def test_a_deployment_in_use_is_not_deleted(acme, by):
         deployments.delete(by=by, local=local)
     child = bare_deployment(acme, "child", parent=local.deployment)
     with pytest.raises(Refused, match="It is the parent of these deployments"):
-        deployments.delete(by=by, local=local, force=True)
+        deployments.delete(by=by, local=local)
     child.delete()
     execution = deployments.delete(by=by, local=local, force=True)
     assert execution.workflow == executions.DELETE

@@ -11,7 +11,7 @@ PROFILE = ["name", "manager_ip", "manager_username", "manager_tenant", "rest_por
 
 
 def test_a_profile_by_user_and_password(cfy, manager):
-    assert "Manager" in cfy("profiles show-current").text
+    assert "127.0.0.1" in cfy("profiles show-current").text
     rows = cfy.rows("profiles list")
     assert [[row[name] for name in PROFILE] for row in rows] == [
         ["*127.0.0.1", "127.0.0.1", "admin", "default_tenant", manager.process.port, "http"]
