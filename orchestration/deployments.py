@@ -155,11 +155,11 @@ def check_is_idle(local: LocalDeployment, prefix: str) -> None:
 
 def delete_exposed(*, by: Actor, deployment: Deployment, force: bool = False) -> None:
     """Forget an environment that was exposed by page or /api/v1; 400 where services stand on it, `force` forgets them, too."""
-    if by.user is not None and not may(by.user, "environment.change", deployment.tenant):
-        raise PermissionDenied("Environments are removed by users and managers of the tenant. Ask one of them.")
     environment = environment_of(deployment)
     if environment is None:
         raise dependent_exists(f"Can't delete deployment {deployment.wire_id} - it is being removed already")
+    if by.user is not None and not may(by.user, "environment.change", deployment.tenant):
+        raise PermissionDenied("Environments are removed by users and managers of the tenant. Ask one of them.")
     try:
         hide(by=by, environment=environment, force=force)
     except Conflict as conflict:
