@@ -41,9 +41,8 @@ def running(tmp_path_factory):
     (folder / "key.pem").write_text(shown.key)
     (folder / "ca.pem").write_text(CA.certificate)
     command = ["up", "--port", "{port}", "--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")]
-    found = Manager(
-        folder / "data", command, {"PUBLIC_URL": "https://127.0.0.1", "SSL_REDIRECT": "false"}, scheme="https"
-    )
+    env = {"PUBLIC_URL": "https://127.0.0.1", "SSL_REDIRECT": "false", "ALLOWED_HOSTS": "127.0.0.1,box.solo"}
+    found = Manager(folder / "data", command, env, scheme="https")
     try:
         found.start()
         found.session.trust_env, found.session.verify = False, str(folder / "ca.pem")
