@@ -21,6 +21,7 @@ from accounts.models import Tenant
 from deployon import catalogue, previews, reads, rollouts
 from deployon import serializers as shapes
 from deployon.inputs import canonical
+from deployon.matrix_api import Matrix
 from deployon.models import Placement, Rollout, Service, ServiceVersion
 from inventory.models import Environment, Filter
 
@@ -313,4 +314,5 @@ routes: list[tuple[str, type, str]] = [
     ("services", Services, "api-service"),
     ("rollouts", Rollouts, "api-rollout"),
     ("placements", Placements, "api-placement"),
+    ("matrix", Matrix, "api-matrix"),
 ]

@@ -2,11 +2,13 @@
 
 from django.urls import URLPattern, path, re_path
 
-from deployon import planning, reviewing, rollout_views, views
+from deployon import matrix_views, planning, reviewing, rollout_views, views
 
 urlpatterns: list[URLPattern] = [
     path("services/", views.service_list, name="services"),
     path("services/add/", views.service_add, name="service-add"),
+    path("services/matrix/", matrix_views.matrix_page, name="matrix"),
+    path("services/matrix/export/", matrix_views.matrix_export, name="matrix-export"),
     path("services/<int:service_id>/", views.service_detail, name="service"),
     path("services/<int:service_id>/versions/add/", views.version_add, name="service-version-add"),
     path("rollouts/", rollout_views.rollout_list, name="rollouts"),

@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
+from rest_framework.test import APIClient
 
 from deployon import operations, sessions, work
 from inventory.doubles import ManagerDouble
+from tests import factories
 from tests.runs.drive import drive as drive_runs
 
 
@@ -48,3 +51,27 @@ def drive():
         return rollout
 
     return to_the_end
+
+
+@pytest.fixture
+def signed_in():
+    """`signed_in(alice)`: a browser with her session."""
+
+    def sign_in(user) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def api_of():
+    """`api_of(alice)`: a program with a token of hers."""
+
+    def enter(user) -> APIClient:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Token {factories.token(user)}")
+        return client
+
+    return enter
