@@ -111,11 +111,14 @@ class Preview(models.Model):
     action = models.CharField(max_length=12)  # a Rollout.Action
     version = models.ForeignKey(ServiceVersion, on_delete=models.CASCADE, related_name="previews")
     inputs = models.JSONField(default=dict)
+    sources = models.JSONField(default=dict)  # inputs that differ by environment, see deployon.sources
+    workflow = models.CharField(max_length=256, blank=True)  # of the action workflow
+    parameters = models.JSONField(default=dict)  # of that workflow
     rules = models.JSONField(default=list)
     environments = models.JSONField(null=True)  # ids, where they were named one by one instead of by rules
     content = (
         models.JSONField()
-    )  # {"create": [row...], "remove", "differs", "stays", "excluded"}; row: deployon.previews.Row
+    )  # {"create": [row...], "update", "run", "remove", "differs", "stays", "excluded"}; row: deployon.verdicts.Row
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -128,16 +131,21 @@ class Preview(models.Model):
 
 
 class Rollout(models.Model):
-    """One command over many environments: put a service there, or take it away. Its run is the parent of its targets' runs."""
+    """One command over many environments: put a service there, change it, or take it away. Its run is the parent of its targets' runs."""
 
     class Action(models.TextChoices):
         DEPLOY = "deploy", "Deploy"
+        UPDATE = "update", "Deploy or update"
+        WORKFLOW = "workflow", "Run a workflow"
         UNINSTALL = "uninstall", "Uninstall"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="rollouts")
     action = models.CharField(max_length=12, choices=Action, default=Action.DEPLOY)
     version = models.ForeignKey(ServiceVersion, on_delete=models.PROTECT, related_name="rollouts")
     inputs = models.JSONField(default=dict)
+    sources = models.JSONField(default=dict)  # inputs that differ by environment, see deployon.sources
+    workflow = models.CharField(max_length=256, blank=True)
+    parameters = models.JSONField(default=dict)
     rules = models.JSONField(default=list)  # filter rules as given
     digest = models.CharField(max_length=64)  # of the preview that was started
     preview = models.JSONField()  # content of the Preview as shown
@@ -151,8 +159,9 @@ class Rollout(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        count = len(self.preview.get("create", [])) + len(self.preview.get("remove", []))
-        return f"{self.get_action_display()} {self.version} on {count} environment{'' if count == 1 else 's'}"
+        count = sum(len(self.preview.get(kind, [])) for kind in ("create", "update", "run", "remove"))
+        what = f"Run {self.workflow} of" if self.workflow else self.get_action_display()
+        return f"{what} {self.version} on {count} environment{'' if count == 1 else 's'}"
 
 
 class Target(models.Model):
@@ -160,6 +169,8 @@ class Target(models.Model):
 
     class Intent(models.TextChoices):
         CREATE = "create", "Create"
+        UPDATE = "update", "Update"
+        RUN = "run", "Run a workflow"
         DIFFERS = "differs", "Differs, left alone"
         STAYS = "stays", "Already there"
         REMOVE = "remove", "Remove"
@@ -169,10 +180,13 @@ class Target(models.Model):
     environment_name = models.CharField(max_length=256, default="")  # what it was called, kept when it is gone
     placement = models.ForeignKey(Placement, null=True, on_delete=models.SET_NULL, related_name="targets")
     intent = models.CharField(max_length=8, choices=Intent)
+    inputs = models.JSONField(null=True)  # of this environment alone; null: those of the rollout
     why = models.CharField(max_length=512, blank=True)  # for those left alone
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="targets")  # of the latest attempt
     attempts = models.PositiveIntegerField(default=0)
     has_place = models.BooleanField(default=False)  # while its run is active: counts towards SubManager.max_parallel
+
+    ACTING = (Intent.CREATE, Intent.UPDATE, Intent.RUN, Intent.REMOVE)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rollout", "environment"], name="environment_once_per_rollout")]

@@ -144,6 +144,76 @@ class ReadBack(TargetStep):
         return driver.Done(work.order.deployment_id)
 
 
+@operation("placement.update_deployment")
+@dataclasses.dataclass(frozen=True)
+class UpdateDeployment(TargetStep):
+    """Have what stands there changed to this version and these inputs, by an update of the sub-manager."""
+
+    seconds: ClassVar[float] = INSTALL_SECONDS
+    workflow: ClassVar[str] = "update"
+
+    def describe(self) -> str:
+        return f"Update {self.what} on {self.where}"
+
+    def is_known(self, work: Work) -> bool:
+        return work.placement.actual_digest == work.version.content_digest
+
+    def look(self, context: Context, work: Work, client: ManagerClient) -> bool | Later:
+        seen = driver.survey(client, work.order.deployment_id, work.order)
+        return seen.situation is driver.Situation.INSTALLED and not seen.differences
+
+    def act(
+        self, context: Context, work: Work, client: ManagerClient
+    ) -> driver.Done | driver.NotYet | driver.Differs | driver.Failed:
+        work.begin(context, Placement.State.DEPLOYING, "update")
+        memory = context.memory
+        memory["asked"] = True
+        return driver.update_deployment(
+            client, work.order, execution_id=memory.get("execution", ""), looks=memory.get("looks", 0)
+        )
+
+    def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
+        work.note(
+            context,
+            remote_deployment=done.remote_id,
+            actual_digest=work.version.content_digest,
+            actual_inputs_hash=work.order.inputs_hash,
+        )
+
+
+@operation("placement.run_workflow")
+@dataclasses.dataclass(frozen=True)
+class RunWorkflow(TargetStep):
+    """Have a workflow of the service run once where it stands; what it stands for stays as it is."""
+
+    seconds: ClassVar[float] = INSTALL_SECONDS
+
+    def describe(self) -> str:
+        return f"Run the workflow of {self.what} on {self.where}"
+
+    def act(self, context: Context, work: Work, client: ManagerClient) -> driver.Done | driver.NotYet | driver.Failed:
+        work.begin(context, work.placement.state, work.workflow.name)
+        memory = context.memory
+        memory["asked"] = True
+        return driver.run_workflow(
+            client,
+            work.placement.remote_deployment or work.order.deployment_id,
+            work.workflow.name,
+            work.workflow.parameters,
+            execution_id=memory.get("execution", ""),
+            looks=memory.get("looks", 0),
+        )
+
+
+@operation("placement.look_after")
+@dataclasses.dataclass(frozen=True)
+class LookAfter(ReadBack):
+    """Keep what the service offers after a change, and how the sub-manager sees it."""
+
+    def check(self, context: Context) -> bool | Later:
+        return bool(context.memory.get("done"))
+
+
 @operation("placement.remove")
 @dataclasses.dataclass(frozen=True)
 class Remove(TargetStep):
@@ -182,9 +252,15 @@ class Remove(TargetStep):
         work.removed(context)
 
 
-def steps_for(rollout: Rollout, target_id: int, where: str) -> list[Operation]:
+STEPS: dict[str, tuple[type[TargetStep], ...]] = {
+    Target.Intent.CREATE: (PushBlueprint, EnsureDeployment, EnsureInstalled, ReadBack),
+    Target.Intent.UPDATE: (PushBlueprint, UpdateDeployment, LookAfter),
+    Target.Intent.RUN: (RunWorkflow, LookAfter),
+    Target.Intent.REMOVE: (Remove,),
+}
+
+
+def steps_for(rollout: Rollout, target: Target, where: str) -> list[Operation]:
     """What is done at one target, in order."""
-    what = str(rollout.version)
-    if rollout.action == Rollout.Action.UNINSTALL:
-        return [Remove(target_id, what, where)]
-    return [step(target_id, what, where) for step in (PushBlueprint, EnsureDeployment, EnsureInstalled, ReadBack)]
+    what = f"{rollout.workflow} of {rollout.version}" if rollout.workflow else str(rollout.version)
+    return [step(target.pk, what, where) for step in STEPS[target.intent]]

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils import timezone
 
 from accounts.actors import Actor
 from deployon.models import Placement, Rollout, ServiceVersion, Target
+from deployon.verdicts import ACTING
 from inventory.label_rules import PARENT_KEY, TYPE_KEY
 from inventory.models import Deployment, Environment, Label
-from runs.bulk import insert_rows
+from runs.bulk import insert_rows, update_columns
 
 _BATCH = 500
 LABEL_SERVICE, LABEL_VERSION = "portal-service", "portal-version"
 _OURS = (TYPE_KEY, PARENT_KEY, LABEL_SERVICE, LABEL_VERSION)
 
 
-def ensure_placements(*, by: Actor, rollout: Rollout, environments: Iterable[Environment]) -> dict[int, Placement]:
+def ensure_placements(
+    *, by: Actor, rollout: Rollout, environments: Iterable[Environment], own: Mapping[int, dict[str, Any]]
+) -> dict[int, Placement]:
     """The placement of the rollout's service on each environment, by environment id; made where there is none to deploy to.
 
-    All in a fixed number of statements for each 500. What is wanted there becomes the rollout's version and inputs.
+    All in a fixed number of statements for each 500. What is wanted there becomes the rollout's version and inputs, those
+    of `own` (environment id -> inputs) where they differ. A workflow changes nothing of what is wanted.
     """
     version, rows = rollout.version, list(environments)
     known = {
@@ -33,6 +37,8 @@ def ensure_placements(*, by: Actor, rollout: Rollout, environments: Iterable[Env
     }
     if rollout.action == Rollout.Action.UNINSTALL:
         _want(list(known.values()), None, {})
+        return known
+    if rollout.action == Rollout.Action.WORKFLOW:
         return known
     new = [environment for environment in rows if environment.pk not in known]
     deployments = Deployment.objects.bulk_create((_deployment(by, rollout, each) for each in new), batch_size=_BATCH)
@@ -45,13 +51,23 @@ def ensure_placements(*, by: Actor, rollout: Rollout, environments: Iterable[Env
     )
     known |= {placement.environment_id: placement for placement in placements}
     _want(list(known.values()), version, rollout.inputs)
+    update_columns(
+        Placement, {known[key].pk: {"desired_inputs": inputs} for key, inputs in own.items() if key in known}
+    )
     _label(by, version, {known[each.pk].deployment_id: each for each in rows})
     return known
 
 
-def create_targets(rollout: Rollout, content: dict[str, Any], placements: dict[int, Placement]) -> list[Target]:
+def own_inputs(rollout: Rollout, row: Mapping[str, Any]) -> dict[str, Any]:
+    """All inputs of an environment that a preview's row gives some of its own."""
+    return {**rollout.inputs, **{name: value for name, (value, _) in row["own"].items()}}
+
+
+def create_targets(
+    rollout: Rollout, content: dict[str, Any], placements: dict[int, Placement], own: Mapping[int, dict[str, Any]]
+) -> list[Target]:
     """A target for each environment that the preview acts on or leaves alone; returns those to act on, as previewed in order."""
-    acting = {"create": Target.Intent.CREATE, "remove": Target.Intent.REMOVE}
+    acting = {kind: Target.Intent(kind) for kind in ACTING}
     resting = {"differs": Target.Intent.DIFFERS, "stays": Target.Intent.STAYS}
     rows = [
         Target(
@@ -60,6 +76,7 @@ def create_targets(rollout: Rollout, content: dict[str, Any], placements: dict[i
             environment_name=row["name"],
             placement=placements.get(row["environment"]),
             intent=intent,
+            inputs=own.get(row["environment"]),
             why=row["why"][:512],
         )
         for kind, intent in (acting | resting).items()

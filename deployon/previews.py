@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Tenant
-from deployon import catalogue, surveys
-from deployon.inputs import effective_inputs
+from deployon import catalogue, sources, surveys
+from deployon.contents import as_content, digest_of, sort_rows
 from deployon.models import Placement, Preview, Rollout, ServiceVersion, Target
-from deployon.verdicts import Found, Row, Wanted, as_content, digest_of, judge, sort_rows
+from deployon.sources import Sources
+from deployon.verdicts import Found, Row, Wanted, judge
+from deployon.workflows import Workflow
 from inventory.connectors.errors import ManagerError
 from inventory.driver import inputs_hash
 from inventory.filters import parse
@@ -52,24 +54,37 @@ def preview_rollout(
     inputs: dict[str, Any] | None = None,
     action: str = Rollout.Action.DEPLOY,
     survey: bool = False,
+    own: Sources | None = None,
+    workflow: Workflow | None = None,
 ) -> Preview:
     """What would happen, stored under its digest. ValidationError {"inputs.<name>"...} for wrong inputs, InvalidRule for rules.
 
-    By what this portal knows; with `survey` the sub-managers are asked too, side by side.
+    By what this portal knows; with `survey` the sub-managers are asked too, side by side. `own`: inputs that differ by
+    environment; `workflow`: what the action of that name runs.
     """
     where.check()
+    own, workflow = own or Sources(), workflow or Workflow()
+    workflow.check(action)
     environments = _environments(by, tenant, where)
     if (
-        action == Rollout.Action.DEPLOY
+        action in (Rollout.Action.DEPLOY, Rollout.Action.UPDATE)
         and version.source == ServiceVersion.Source.PRESENT
         and not version.inputs_schema
     ):
         _learn_schema(version, environments)
-    wanted = _wanted(version, inputs or {}, action)
-    found = surveys.survey(wanted, environments) if survey else {}
-    rows = _judge_all(tenant, wanted, environments, found)
+    wanted = _wanted(version, inputs or {}, action, own, workflow)
+    if not wanted.is_put_there:
+        own = Sources()
+    wants = _wanted_on(wanted, own, environments)
+    found = surveys.survey(wants, environments) if survey else {}
+    rows = _judge_all(tenant, wants, wanted, environments, found)
     rows["excluded"] += _not_visible(where, environments)
-    content = {**as_content(rows), "found": {str(key): dataclasses.asdict(value) for key, value in found.items()}}
+    content = {
+        **as_content(rows),
+        "found": {str(key): dataclasses.asdict(value) for key, value in found.items()},
+        "given": sorted(inputs or {}),
+        "unused": sources.unused_rows(own, environments),
+    }
     with transaction.atomic():
         Preview.objects.filter(tenant=tenant, created_at__lt=timezone.now() - KEPT_FOR).delete()
         preview, _ = Preview.objects.update_or_create(
@@ -79,6 +94,9 @@ def preview_rollout(
                 "action": action,
                 "version": version,
                 "inputs": wanted.inputs,
+                "sources": own.as_json(),
+                "workflow": workflow.name,
+                "parameters": workflow.parameters,
                 "rules": where.rules or [],
                 "environments": list(where.environments) if where.environments is not None else None,
                 "content": content,
@@ -92,10 +110,18 @@ def preview_rollout(
 def look_again(preview: Preview, by: Actor) -> tuple[str, dict[str, list[dict[str, Any]]]]:
     """(digest, content) of the same question asked now; what a survey saw is taken from the preview, not asked again."""
     where = Where(environments=preview.environments) if preview.environments is not None else Where(rules=preview.rules)
-    wanted = Wanted(preview.action, preview.version, preview.inputs, inputs_hash(preview.inputs))
+    wanted = Wanted(
+        preview.action,
+        preview.version,
+        preview.inputs,
+        inputs_hash(preview.inputs),
+        workflow=preview.workflow,
+        parameters=preview.parameters,
+    )
     found = {int(key): Found(**value) for key, value in preview.content.get("found", {}).items()}
     environments = _environments(by, preview.tenant, where)
-    rows = _judge_all(preview.tenant, wanted, environments, found)
+    wants = _wanted_on(wanted, Sources.stored(preview.sources), environments)
+    rows = _judge_all(preview.tenant, wants, wanted, environments, found)
     rows["excluded"] += _not_visible(where, environments)
     return digest_of(wanted, rows), as_content(rows)
 
@@ -109,12 +135,24 @@ def placed_environments(rollout: Rollout) -> list[int]:
     )
 
 
-def _wanted(version: ServiceVersion, inputs: dict[str, Any], action: str) -> Wanted:
-    if action == Rollout.Action.UNINSTALL:
-        return Wanted(action, version, {}, inputs_hash({}))
-    is_open = version.source == ServiceVersion.Source.PRESENT
-    values = effective_inputs(version.inputs_schema, inputs, is_open=is_open)
+def _wanted(version: ServiceVersion, inputs: dict[str, Any], action: str, own: Sources, workflow: Workflow) -> Wanted:
+    if action in (Rollout.Action.UNINSTALL, Rollout.Action.WORKFLOW):
+        return Wanted(action, version, {}, inputs_hash({}), workflow=workflow.name, parameters=workflow.parameters)
+    values = sources.common_inputs(version, inputs, own)
     return Wanted(action, version, values, inputs_hash(values))
+
+
+def _wanted_on(wanted: Wanted, own: Sources, environments: list[Environment]) -> dict[int, Wanted]:
+    """Environment id -> what is wanted there: the same everywhere, but for inputs of its own."""
+    if not own:
+        return dict.fromkeys((each.pk for each in environments), wanted)
+    given = sources.give(wanted.version, wanted.inputs, own, environments)
+    return {
+        key: dataclasses.replace(
+            wanted, inputs=each.inputs, inputs_hash=inputs_hash(each.inputs), own=each.own, problem=each.problem
+        )
+        for key, each in given.items()
+    }
 
 
 def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:
@@ -140,7 +178,11 @@ def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:
 
 
 def _judge_all(
-    tenant: Tenant, wanted: Wanted, environments: list[Environment], found: dict[int, Found]
+    tenant: Tenant,
+    wants: dict[int, Wanted],
+    wanted: Wanted,
+    environments: list[Environment],
+    found: dict[int, Found],
 ) -> dict[str, list[Row]]:
     active = Target.objects.exclude(run__state__in=FINAL_RUN_STATES).filter(run__isnull=False).select_related("run")
     placements = {
@@ -155,7 +197,7 @@ def _judge_all(
         return str(targets[0].run) if targets else ""
 
     return sort_rows(
-        judge(wanted, each, placements.get(each.pk), holder(placements.get(each.pk)), found.get(each.pk))
+        judge(wants[each.pk], each, placements.get(each.pk), holder(placements.get(each.pk)), found.get(each.pk))
         for each in environments
     )
 

@@ -14,7 +14,7 @@ from deployon.models import Placement, Rollout, Service, Target
 from runs.models import Run
 from runs.states import FINAL_RUN_STATES, RunState
 
-ACTING = (Target.Intent.CREATE, Target.Intent.REMOVE)
+ACTING = Target.ACTING
 VARYING = re.compile(r"https?://\S+|\b\S*\d\S*")  # addresses, names and ids differ where the cause is the same
 # Worst first, then what moves, then what is done.
 _ORDER = (

@@ -14,10 +14,11 @@ from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
 from deployon import previews
+from deployon.contents import changes
 from deployon.models import Preview, Rollout, Service, StartKey, Target
 from deployon.operations import steps_for
-from deployon.placing import create_targets, ensure_placements
-from deployon.verdicts import changes
+from deployon.placing import create_targets, ensure_placements, own_inputs
+from deployon.verdicts import ACTING
 from inventory.models import Environment
 from runs import engine
 from runs.bulk import update_rows
@@ -71,7 +72,8 @@ def start_rollout(
             raise Conflict(
                 f"Things have changed since this preview: {changes(preview.content, content)}. Preview again."
             )
-        if not content["create"] and not content["remove"]:
+        acting = [row for kind in ACTING for row in content[kind]]
+        if not acting:
             raise ValidationError(
                 {"digest": "There is nothing to do: no environment of this preview would be touched."}
             )
@@ -80,6 +82,9 @@ def start_rollout(
             action=preview.action,
             version=preview.version,
             inputs=preview.inputs,
+            sources=preview.sources,
+            workflow=preview.workflow,
+            parameters=preview.parameters,
             rules=preview.rules,
             digest=digest,
             preview=content,
@@ -88,12 +93,13 @@ def start_rollout(
             created_by=by.user,
         )
         _remember(tenant, key, rollout)
-        environments = Environment.objects.filter(
-            pk__in=[row["environment"] for row in content["create"] + content["remove"]]
+        environments = Environment.objects.filter(pk__in=[row["environment"] for row in acting])
+        own = {row["environment"]: own_inputs(rollout, row) for row in acting if row["own"]}
+        placements = ensure_placements(
+            by=by, rollout=rollout, environments=environments.select_related("deployment"), own=own
         )
-        placements = ensure_placements(by=by, rollout=rollout, environments=environments.select_related("deployment"))
-        targets = create_targets(rollout, content, placements)
-        _begin(by, rollout, targets, {row["environment"]: row["name"] for row in content["create"] + content["remove"]})
+        targets = create_targets(rollout, content, placements, own)
+        _begin(by, rollout, targets, {row["environment"]: row["name"] for row in acting})
         audit.record(by=by, action="rollout.start", row=rollout, tenant=tenant, after=audit.snapshot(rollout))
     return rollout
 
@@ -114,7 +120,8 @@ def retry_rollout(*, by: Actor, rollout: Rollout, key: Key | None = None) -> Rol
                 "There is nothing to retry: every target of this rollout has succeeded, or its environment is removed."
             )
         environments = [target.environment for target in targets if target.environment is not None]
-        ensure_placements(by=by, rollout=rollout, environments=environments)
+        own = {each.environment_id: each.inputs for each in targets if each.environment_id and each.inputs is not None}
+        ensure_placements(by=by, rollout=rollout, environments=environments, own=own)
         _begin(by, rollout, targets, {each.pk: each.deployment.display_name for each in environments})
         _remember(rollout.tenant, key, rollout)
         audit.record(by=by, action="rollout.retry", row=rollout, tenant=rollout.tenant, after={"targets": len(targets)})
@@ -158,8 +165,7 @@ def resume_rollout(*, by: Actor, rollout: Rollout) -> None:
 
 def unfinished(rollout: Rollout) -> models.QuerySet[Target]:
     """Targets that a retry would take up; not those whose environment is removed."""
-    acting = (Target.Intent.CREATE, Target.Intent.REMOVE)
-    rows = rollout.targets.filter(intent__in=acting, environment__isnull=False)
+    rows = rollout.targets.filter(intent__in=Target.ACTING, environment__isnull=False)
     return rows.exclude(run__state=RunState.SUCCEEDED)
 
 
@@ -195,7 +201,7 @@ def _begin(by: Actor, rollout: Rollout, targets: list[Target], names: dict[int |
         parent,
         [
             (
-                steps_for(rollout, target.pk, names[target.environment_id]),
+                steps_for(rollout, target, names[target.environment_id]),
                 f"{what} {verb} {names[target.environment_id]}"[:256],
                 f"environment:{target.environment_id}",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,19 +14,25 @@ from deployon.verdicts import Found, Wanted
 from inventory.connections import client_for
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
-from inventory.driver import Differs, Order, check_blueprint
+from inventory.driver import Differs, Order, check_blueprint, dependents, update_steps
 from inventory.driver import survey as look_at
 from inventory.models import Environment
 
 AT_ONCE = 16
 
 
-def survey(wanted: Wanted, environments: list[Environment]) -> dict[int, Found]:
-    """Environment id -> what is there; those that cannot be asked say why. 1 request each, 2 for a blueprint that must be present."""
+def survey(wants: Mapping[int, Wanted], environments: list[Environment]) -> dict[int, Found]:
+    """Environment id -> what is there; those that cannot be asked say why. 1 request each, 2 for a blueprint that must be present.
+
+    One more for an update, whose steps it tells where the blueprint is there already, and for an uninstall: who stands on it.
+    """
     looks: dict[int, Callable[[], Found]] = {}
     for environment in environments:
         if environment.state not in (Environment.State.READY, Environment.State.DEGRADED):
             continue  # excluded by its state
+        wanted = wants[environment.pk]
+        if wanted.problem:
+            continue
         try:
             client = client_for(environment)  # reads the database, hence not in the threads
         except (ManagerError, ValidationError) as error:
@@ -41,13 +47,20 @@ def survey(wanted: Wanted, environments: list[Environment]) -> dict[int, Found]:
 
 
 def _look(client: ManagerClient, order: Order, wanted: Wanted) -> Found:
-    is_deploy = wanted.action == Rollout.Action.DEPLOY
     with client:
         try:
-            if is_deploy and wanted.version.source == ServiceVersion.Source.PRESENT:
+            if wanted.is_put_there and wanted.version.source == ServiceVersion.Source.PRESENT:
                 check_blueprint(client, order.blueprint_id)
-            seen = look_at(client, order.deployment_id, order if is_deploy else None)
+            seen = look_at(client, order.deployment_id, order if wanted.is_put_there else None)
+            first = seen.differences[0].what if seen.differences else ""
+            steps = (
+                update_steps(client, order)
+                if wanted.action == Rollout.Action.UPDATE and first not in ("", "owner")
+                else []
+            )
+            is_removal = wanted.action == Rollout.Action.UNINSTALL and seen.deployment is not None
+            above = dependents(client, order.deployment_id) if is_removal else []
         except ManagerError as error:
             return Found(error=error.message, kind=str(error.kind))
-    first = seen.differences[0].what if seen.differences else ""
-    return Found(str(seen.situation), first, Differs(seen.differences).reason if seen.differences else "")
+    why = Differs(seen.differences).reason if seen.differences else ""
+    return Found(str(seen.situation), first, why, steps=steps, dependents=above)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable
 from typing import Any
 
-from deployon.inputs import canonical
 from deployon.models import Placement, Rollout, ServiceVersion
 from inventory.driver import Situation, inputs_hash
 from inventory.models import Environment
 
-KINDS = ("create", "remove", "differs", "stays", "excluded")
+KINDS = ("create", "update", "run", "remove", "differs", "stays", "excluded")
+ACTING = KINDS[:4]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +22,28 @@ class Row:
     site: str = ""
     code: str = ""
     why: str = ""
+    own: dict[str, list[Any]] = dataclasses.field(default_factory=dict)  # {input: [value, where it comes from]}
+    inputs_hash: str = ""  # of all inputs, where it has some of its own
+    steps: list[str] = dataclasses.field(default_factory=list)  # of an update, as the sub-manager says
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What the rollout wants on every environment."""
+    """What the rollout wants on an environment. `own` as in Row; `problem`: why this environment cannot have it."""
 
     action: str
     version: ServiceVersion
     inputs: dict[str, Any]
     inputs_hash: str
+    own: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+    workflow: str = ""
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_put_there(self) -> bool:
+        """Whether it ends with the service there, in this version, with these inputs."""
+        return self.action in (Rollout.Action.DEPLOY, Rollout.Action.UPDATE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +55,15 @@ class Found:
     why: str = ""  # the same in words
     error: str = ""
     kind: str = ""  # of the error: an ErrorKind
+    steps: list[str] = dataclasses.field(
+        default_factory=list
+    )  # of an update, where the sub-manager could be asked for them
+    dependents: list[str] = dataclasses.field(default_factory=list)  # ids of deployments there that stand on it
 
 
+CHANGEABLE = frozenset(
+    {"digest", "blueprint", "content", "inputs"}
+)  # codes of differences that an update does away with
 _STATE_REASONS = {
     Environment.State.UNREACHABLE: "It is unreachable: {why} Repair the connection and preview again.",
     Environment.State.MAINTENANCE: "It is in maintenance: {why} Preview again when that is over.",
@@ -61,7 +78,9 @@ def judge(
     kind, code, why = _verdict(wanted, environment, placement, holder, found)
     deployment = environment.deployment
     site = deployment.site.name if deployment.site else ""
-    return kind, Row(environment.pk, deployment.display_name, site, code, why)
+    own_hash = wanted.inputs_hash if wanted.own else ""
+    steps = found.steps if found is not None and kind == "update" else []
+    return kind, Row(environment.pk, deployment.display_name, site, code, why, wanted.own, own_hash, steps)
 
 
 def _verdict(
@@ -75,13 +94,44 @@ def _verdict(
         return "excluded", found.kind or "survey", found.error
     if wanted.action == Rollout.Action.UNINSTALL:
         return _verdict_to_remove(placement, found)
+    if wanted.action == Rollout.Action.WORKFLOW:
+        return _verdict_to_run(placement, holder, found)
+    if wanted.problem:
+        return "excluded", "inputs", wanted.problem
     if reason := cannot_upload(wanted.version, environment):
         return "excluded", "role", reason
     if found is not None:
-        return _compare_found(found, holder)
-    if placement is None:
+        verdict = _compare_found(found, holder)
+    elif placement is None:
         return "create", "", ""
-    return _compare_known(wanted, placement, holder)
+    else:
+        verdict = _compare_known(wanted, placement, holder)
+    if wanted.action == Rollout.Action.UPDATE and placement is not None and not holder:
+        return _updated(verdict, placement)
+    return verdict
+
+
+def _updated(verdict: tuple[str, str, str], placement: Placement) -> tuple[str, str, str]:
+    """What an update makes of a verdict: other content and inputs of our own are no obstacle any more."""
+    kind, code, _ = verdict
+    if kind != "differs" or code not in CHANGEABLE:
+        return verdict
+    version = placement.desired_version
+    now = f"It is there as version {version.number}" if version else "It is there with another content"
+    words = {"inputs": "It is there with other inputs."}
+    return "update", code, words.get(code, f"{now}.")
+
+
+def _verdict_to_run(placement: Placement | None, holder: str, found: Found | None) -> tuple[str, str, str]:
+    """A workflow runs where the service stands, however it is."""
+    is_there = placement is not None and bool(placement.actual_digest)
+    if found is not None:
+        is_there = placement is not None and found.situation != Situation.ABSENT
+    if not is_there:
+        return "stays", "absent", "The service is not there."
+    if holder:
+        return "run", "", f"{holder} works there now; this one waits for it."
+    return "run", "", ""
 
 
 def _verdict_to_remove(placement: Placement | None, found: Found | None) -> tuple[str, str, str]:
@@ -91,6 +141,11 @@ def _verdict_to_remove(placement: Placement | None, found: Found | None) -> tupl
         is_there = placement is not None and placement.state != Placement.State.ABSENT
     if placement is None or not is_there:
         return "stays", "absent", "The service is not there."
+    if found is not None and found.dependents:
+        names = ", ".join(found.dependents[:5]) + (", ..." if len(found.dependents) > 5 else "")
+        many = len(found.dependents)
+        why = f"{many} deployment{'' if many == 1 else 's'} there stand{'s' if many == 1 else ''} on it: {names}. Uninstall first."
+        return "differs", "dependents", why
     return "remove", "", ""
 
 
@@ -159,53 +214,3 @@ def cannot_upload(version: ServiceVersion, environment: Environment) -> str:
                 f"Its credential may not upload blueprints: {rung.get('detail', '')} {rung.get('remedy', '')}".strip()
             )
     return ""
-
-
-def digest_of(wanted: Wanted, rows: dict[str, list[Row]]) -> str:
-    """SHA-256 over everything that would happen: what, with which inputs, to which environments, and which are left alone."""
-    content = {
-        "action": wanted.action,
-        "version": [wanted.version.pk, wanted.version.content_digest],
-        "inputs": wanted.inputs_hash,
-        **{kind: sorted([row.environment, row.code] for row in rows[kind]) for kind in KINDS},
-    }
-    return hashlib.sha256(canonical(content)).hexdigest()
-
-
-def changes(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]], shown: int = 5) -> str:
-    """In words, which environments would now be treated in another way than a preview said."""
-    words = {
-        "create": "would be deployed to",
-        "remove": "would be removed from",
-        "differs": "differs and would be left alone",
-        "stays": "needs nothing",
-        "excluded": "is excluded",
-    }
-
-    def flat(content: dict[str, list[dict[str, Any]]]) -> dict[int, tuple[str, dict[str, Any]]]:
-        return {row["environment"]: (kind, row) for kind in KINDS for row in content.get(kind, [])}
-
-    old, new = flat(before), flat(after)
-    found = [f"{row['name']} no longer matches" for key, (_, row) in old.items() if key not in new]
-    for key, (kind, row) in new.items():
-        if key not in old:
-            found.append(f"{row['name']} is new and {words[kind]}")
-        elif (old[key][0], old[key][1]["code"]) != (kind, row["code"]):
-            found.append(f"{row['name']} now {words[kind]}" + (f" ({row['why']})" if row["why"] else ""))
-    rest = len(found) - shown
-    return "; ".join(found[:shown]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-def as_content(rows: dict[str, list[Row]]) -> dict[str, list[dict[str, Any]]]:
-    """As stored and shown: lists by kind, environments by name."""
-    return {kind: [dataclasses.asdict(row) for row in rows[kind]] for kind in KINDS}
-
-
-def sort_rows(verdicts: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
-    """Rows by kind, each list by name."""
-    rows: dict[str, list[Row]] = {kind: [] for kind in KINDS}
-    for kind, row in verdicts:
-        rows[kind].append(row)
-    for found in rows.values():
-        found.sort(key=lambda row: (row.name, row.environment))
-    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from deployon.models import Placement, Rollout, ServiceVersion, Target
 from deployon.orders import order_for
 from deployon.settling import Change, store
+from deployon.workflows import Workflow
 from inventory.driver import NotYet, Order, Outcome
 from inventory.models import Archive, Deployment
 from runs.operations import Context, OperationError
@@ -22,9 +24,9 @@ KEPT_SECONDS = 120.0
 Key = tuple[int, int, int]  # target, run, attempt of the run
 _KEPT: OrderedDict[Key, tuple[float, Work]] = OrderedDict()
 _LOCK = threading.Lock()
-_PLANS: dict[int, tuple[float, ServiceVersion, dict[str, Any]]] = {}
+_PLANS: dict[int, tuple[float, ServiceVersion, dict[str, Any], Workflow]] = {}
 _TARGET = (
-    "rollout", "run", "environment", "environment__deployment", "environment__deployment__wire_id", "has_place",
+    "rollout", "run", "inputs", "environment", "environment__deployment", "environment__deployment__wire_id", "has_place",
     "environment__sub_manager", "environment__sub_manager__max_parallel",
 )  # fmt: skip
 _PLACEMENT = (
@@ -54,6 +56,7 @@ class Work:
     sub_manager: int = 0
     limit: int = 0  # targets at work at once there; 0: no limit
     has_place: bool = False  # see deployon.places
+    workflow: Workflow = dataclasses.field(default_factory=Workflow)
 
     @classmethod
     def load(cls, keys: Collection[Key]) -> dict[Key, Work]:
@@ -65,12 +68,12 @@ class Work:
     @classmethod
     def read(cls, key: Key, columns: Iterable[Any]) -> Work:
         values = iter(columns)
-        rollout, run, environment, above, wire_id, has_place, manager, limit = (next(values) for _ in _TARGET)
+        rollout, run, own, environment, above, wire_id, has_place, manager, limit = (next(values) for _ in _TARGET)
         placement = Placement(**{name: next(values) for name in _PLACEMENT})
         placement.deployment = Deployment(**{name: next(values) for name in _DEPLOYMENT})
-        version, inputs = plan_of(rollout)
-        order = order_for(version, inputs, wire_id, f"R-{run}")
-        return cls(key, environment, above, version, placement, order, manager, limit, has_place)
+        version, inputs, workflow = plan_of(rollout)
+        order = order_for(version, inputs if own is None else own, wire_id, f"R-{run}")
+        return cls(key, environment, above, version, placement, order, manager, limit, has_place, workflow)
 
     @classmethod
     def of(cls, target: int, context: Context) -> Work:
@@ -103,14 +106,17 @@ class Work:
         with _LOCK:
             _KEPT.pop(self.key, None)
 
-    def begin(self, context: Context, state: str) -> None:
-        """Work starts there: deploying or removing."""
-        if self.placement.state == state:
+    def begin(self, context: Context, state: str, workflow: str = "") -> None:
+        """Work starts there: deploying or removing, or a workflow that leaves the placement as it is."""
+        workflow = workflow or ("uninstall" if state == Placement.State.REMOVING else "install")
+        deployment = self.placement.deployment
+        is_said = (deployment.latest_execution_status, deployment.latest_execution_workflow) == (IN_PROGRESS, workflow)
+        if self.placement.state == state and is_said:
             return
         begun = {
             "deployment_status": Deployment.DeploymentStatus.IN_PROGRESS,
             "latest_execution_status": IN_PROGRESS,
-            "latest_execution_workflow": "uninstall" if state == Placement.State.REMOVING else "install",
+            "latest_execution_workflow": workflow,
             "latest_execution_finished": 0,
             "latest_execution_total": 0,
         }
@@ -150,6 +156,8 @@ class Work:
         """It did not come about; or something else is there."""
         attention = Deployment.DeploymentStatus.REQUIRES_ATTENTION
         state = Placement.State.DIFFERS if differs else Placement.State.FAILED
+        if self.workflow:  # what was put there stands as it stood
+            state = Placement.State(self.placement.state)
         fault = {"deployment_status": attention, "latest_execution_status": "failed"}
         self._change(context, {"state": state, "why": why[:512]}, fault, is_end=True)
 
@@ -188,19 +196,20 @@ def archive_bytes(digest: str) -> bytes:
     return bytes(Archive.objects.values_list("content", flat=True).get(pk=digest))
 
 
-def plan_of(rollout_id: int) -> tuple[ServiceVersion, dict[str, Any]]:
-    """Version and inputs of a rollout, which never change once it is started; kept a minute for its many targets."""
+def plan_of(rollout_id: int) -> tuple[ServiceVersion, dict[str, Any], Workflow]:
+    """Version, inputs and workflow of a rollout, which never change once it is started; kept a minute for its many targets."""
     known = _PLANS.get(rollout_id)
     if known is None or known[0] < time.monotonic():
         rows = Rollout.objects.select_related("version__service").defer(
-            "preview", "rules", "version__inputs_schema", "version__capabilities"
+            "preview", "rules", "sources", "version__inputs_schema", "version__capabilities"
         )
         rollout = rows.get(pk=rollout_id)
+        workflow = Workflow(rollout.workflow, rollout.parameters)
         with _LOCK:
             if len(_PLANS) > 100:
                 _PLANS.clear()
-            known = _PLANS[rollout_id] = (time.monotonic() + 60, rollout.version, rollout.inputs)
-    return known[1], known[2]
+            known = _PLANS[rollout_id] = (time.monotonic() + 60, rollout.version, rollout.inputs, workflow)
+    return known[1:]
 
 
 def forget() -> None:

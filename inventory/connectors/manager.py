@@ -19,8 +19,9 @@ from inventory.connectors.resources import (
     Execution,
     Node,
     NodeInstance,
+    UpdateStep,
 )
-from inventory.connectors.shapes import items, mapping, number, total
+from inventory.connectors.shapes import items, mapping, number, text, total
 from inventory.connectors.transport import Reply
 
 Query = Iterable[tuple[str, str]]
@@ -150,6 +151,23 @@ class ManagerClient(Conversation):
     def node_instances(self, deployment_id: str) -> list[NodeInstance]:
         query = _query([("deployment_id", deployment_id), ("_include", "id,node_id,state,runtime_properties")])
         return self._get(f"/node-instances{query}", lambda content: [NodeInstance.read(row) for row in items(content)])
+
+    def set_labels(self, deployment_id: str, labels: Mapping[str, Iterable[str]]) -> None:
+        """Replace all labels of a deployment."""
+        pairs = [{key: value} for key, values in labels.items() for value in values]
+        self._send("PATCH", f"/deployments/{_id(deployment_id)}", Deployment.read, {"labels": pairs})
+
+    def update_deployment(self, deployment_id: str, blueprint_id: str, inputs: Mapping[str, Any]) -> str:
+        """Start an update to this blueprint and these inputs; the id of its execution."""
+        body = {"blueprint_id": blueprint_id, "inputs": inputs}
+        path = f"/deployment-updates/{_id(deployment_id)}/update/initiate"
+        return self._send("POST", path, lambda content: text(content, "execution_id"), body)
+
+    def preview_update(self, deployment_id: str, blueprint_id: str, inputs: Mapping[str, Any]) -> list[UpdateStep]:
+        """The steps that such an update would take; nothing is changed."""
+        body = {"blueprint_id": blueprint_id, "inputs": inputs, "preview": True}
+        path = f"/deployment-updates/{_id(deployment_id)}/update/initiate"
+        return self._send("POST", path, UpdateStep.read_all, body)
 
     # Executions and their events
 

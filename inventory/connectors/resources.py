@@ -218,3 +218,21 @@ class NodeInstance:
             text(content, "state"),
             mapping(content, "runtime_properties"),
         )
+
+
+@dataclass(frozen=True)
+class UpdateStep:
+    """One difference that an update would carry out: add, remove or modify of something in the topology."""
+
+    action: str
+    entity_type: str
+    entity_id: str
+
+    @classmethod
+    def read_all(cls, content: Json) -> list[UpdateStep]:
+        """Of a previewed update."""
+        rows = content.get("steps") or []
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise WrongShapeError("'steps' is no list of steps")
+        names = ("action", "entity_type", "entity_id")
+        return [cls(*(text_or_empty(row, name) for name in names)) for row in rows]

@@ -161,9 +161,11 @@ class Answers:
             )
             said = f"The following executions are currently running for this deployment: [{who}]."
             return error(400, "existing_running_execution_error", said)
-        if workflow not in ("install", "uninstall"):
+        script = self.world.script
+        if workflow not in ("install", "uninstall", *script.workflows):
             return error(400, "nonexistent_workflow_error", f"Workflow {workflow} does not exist in deployment {name}")
         is_available = row.instance_state != "started" if workflow == "install" else row.is_live
+        is_available |= workflow in script.workflows
         if row.script.nodes and not is_available:
             return error(400, "unavailable_workflow_error", f"Workflow not available: {workflow}")
         run = self.world.start(row, workflow)

@@ -7,6 +7,7 @@ from typing import Any
 
 from inventory.doubles.accounts import Account
 from inventory.doubles.answers import Answer, Answers, Query, listed
+from inventory.doubles.updating import set_labels, update
 
 
 def route(
@@ -18,6 +19,10 @@ def route(
         return answers.blueprint(method, name, query, body)
     if head == "deployments" and tail in ("capabilities", "outputs") and method == "GET":
         return answers.capabilities(name, tail)
+    if head == "deployments" and name and not tail and method == "PATCH":
+        return set_labels(answers, name, parsed())
+    if head == "deployment-updates" and tail == "update" and method == "POST":
+        return update(answers, name, parsed())
     if head == "deployments" and name and not tail and method in ("GET", "PUT", "DELETE"):
         return answers.deployment(method, name, query, parsed())
     if (head == "deployments" and method == "GET") or (

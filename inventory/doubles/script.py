@@ -24,6 +24,9 @@ class Script:
     creation_error: str = ""
     install_error: str = ""
     uninstall_error: str = ""
+    update: float = 0.0
+    update_error: str = ""
+    workflows: tuple[str, ...] = ("heal", "check_status", "check_drift")  # besides those that are always there
     ignores_cancel: bool = False  # only kill ends it
     stays_pending: bool = False  # the broker lost the message: an execution never starts
     inputs: Mapping[str, Any] | None = None  # declared inputs and defaults (... means required); None takes anything
@@ -36,6 +39,7 @@ class Script:
             "create_deployment_environment": self.creation,
             "install": self.install,
             "uninstall": self.uninstall,
+            "update": self.update,
             "delete_deployment_environment": self.deletion,
         }.get(workflow, 0.0)
 
@@ -45,4 +49,5 @@ class Script:
             "create_deployment_environment": self.creation_error,
             "install": self.install_error,
             "uninstall": self.uninstall_error,
+            "update": self.update_error,
         }.get(workflow, "")

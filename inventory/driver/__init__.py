@@ -10,6 +10,7 @@ from inventory.driver.installing import cancel, ensure_installed, next_stage, ru
 from inventory.driver.order import Order, inputs_hash
 from inventory.driver.removing import remove
 from inventory.driver.results import Difference, Differs, Done, Failed, NotYet, Outcome, Said, Situation, Survey
+from inventory.driver.updating import dependents, update_deployment, update_steps
 
 __all__ = [
     "Difference",
@@ -26,6 +27,7 @@ __all__ = [
     "check_blueprint",
     "check_deployment",
     "compare",
+    "dependents",
     "ensure_blueprint",
     "ensure_deployment",
     "ensure_installed",
@@ -37,4 +39,6 @@ __all__ = [
     "remove",
     "run_workflow",
     "survey",
+    "update_deployment",
+    "update_steps",
 ]

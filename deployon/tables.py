@@ -1,0 +1,109 @@
+"""Tables of inputs, a row an environment, as CSV, YAML or JSON; read whole or refused with the place of the fault."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import yaml
+from django.core.exceptions import ValidationError
+
+from deployon.inputs import Schema, from_text
+
+LONGEST = 1024 * 1024  # characters
+MOST = 10_000  # rows
+KEY = "environment"
+Table = dict[str, dict[str, Any]]
+_SHAPE = "Write {environment: {input: value}}, or a list of rows that each have an environment."
+
+
+def read_table(text: str, schema: Schema) -> Table:
+    """{environment: {input: value}}. Texts of a CSV become values of the type that the schema names; empty cells are not given."""
+    if not text.strip():
+        return {}
+    if len(text) > LONGEST:
+        raise refused(f"It is longer than {LONGEST // 1024} kB. Roll out in parts.")
+    first = text.lstrip("\ufeff").strip()
+    if first.split("\n", 1)[0].split(",")[0].strip().strip('"').lower() == KEY:
+        table = _read_csv(first, schema)
+    else:
+        table = rows_of(_loaded(first))
+    check_names(table, schema)
+    return table
+
+
+def rows_of(content: Any) -> Table:
+    """A table from values that were parsed already."""
+    if isinstance(content, list):
+        pairs = [_row(row, number) for number, row in enumerate(content, 1)]
+    elif isinstance(content, dict):
+        pairs = [(str(name), row) for name, row in content.items()]
+    else:
+        raise refused(f"It is neither an object nor a list. {_SHAPE}")
+    if len(pairs) > MOST:
+        raise refused(f"It has more than {MOST:,} rows. Roll out in parts.")
+    table: Table = {}
+    for name, row in pairs:
+        if not isinstance(row, dict):
+            raise refused(f"The row of {name} is no object of inputs. {_SHAPE}")
+        if name in table:
+            raise refused(f"{name} has two rows. Leave one of them.")
+        table[name] = {str(key): value for key, value in row.items()}
+    return table
+
+
+def check_names(table: Table, schema: Schema) -> None:
+    """Every column is an input of the service; not asked where its inputs are not known yet."""
+    unknown = {name for row in table.values() for name in row} - set(schema)
+    if schema and unknown:
+        known = ", ".join(sorted(schema))
+        raise refused(f"This service has no input {', '.join(sorted(unknown))}. The inputs are: {known}.")
+
+
+def refused(words: str) -> ValidationError:
+    """What is wrong with the table, under its name."""
+    return ValidationError({"table": f"The table cannot be used. {words}"})
+
+
+def _row(row: Any, number: int) -> tuple[str, Any]:
+    if not isinstance(row, dict) or not row.get(KEY):
+        raise refused(f"Row {number} names no environment. {_SHAPE}")
+    return str(row[KEY]), {key: value for key, value in row.items() if key != KEY}
+
+
+def _loaded(text: str) -> Any:
+    """JSON is YAML, but its own parser says better what is wrong with it."""
+    try:
+        return json.loads(text) if text[0] in "{[" else yaml.safe_load(text)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"It is no JSON: {error}.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        begins = f"A CSV begins with the column {KEY}."
+        raise refused(f"It is no YAML{where}. {begins}") from None
+
+
+def _read_csv(text: str, schema: Schema) -> Table:
+    reader = csv.DictReader(io.StringIO(text))
+    reader.fieldnames = [str(name).strip() for name in reader.fieldnames or ()]
+    if len(set(reader.fieldnames)) != len(reader.fieldnames):
+        raise refused("Two columns have the same name. Leave one of them.")
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in reader:
+            if None in row:
+                raise refused(f"Line {reader.line_num} has more fields than columns. Quote values with commas.")
+            given = {
+                name: cell for name, cell in row.items() if name != reader.fieldnames[0] and cell not in (None, "")
+            }
+            place = (row[reader.fieldnames[0]] or "").strip()
+            if not place and not given:
+                continue
+            typed = {name: from_text(schema.get(name, {}), cell) for name, cell in given.items()}
+            rows.append({KEY: place, **typed})
+    except csv.Error as error:
+        raise refused(f"Line {reader.line_num} is no CSV: {error}.") from None
+    return rows_of(rows)
