@@ -18,11 +18,14 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.actors import Actor, actor_of
 from accounts.models import Tenant
-from deployon import catalogue, previews, reads, rollouts
+from deployon import catalogue, preview_shapes, previews, reads, rollouts
 from deployon import serializers as shapes
 from deployon.inputs import canonical
 from deployon.matrix_api import Matrix
 from deployon.models import Placement, Rollout, Service, ServiceVersion
+from deployon.sources import Sources
+from deployon.tables import table_of
+from deployon.workflows import Workflow
 from inventory.models import Environment, Filter
 
 KEY_HEADER = OpenApiParameter(
@@ -168,23 +171,26 @@ class Rollouts(mixins.ListModelMixin, GenericViewSet):
         """A rollout with its counts, its failures by cause and what was left out."""
         return self.tell(int(pk))
 
-    @extend_schema(request=shapes.PreviewRequestSerializer, responses=shapes.PreviewSerializer)
+    @extend_schema(request=preview_shapes.PreviewRequestSerializer, responses=preview_shapes.PreviewSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
         """What would happen, environment by environment; starts nothing. Start names its digest."""
-        given = shapes.PreviewRequestSerializer(data=request.data)
+        given = preview_shapes.PreviewRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
+        version = self.version_of(data["service"], data.get("version"))
         preview = previews.preview_rollout(
             by=asker(request),
             tenant=tenant_of(request),
-            version=self.version_of(data["service"], data.get("version")),
+            version=version,
             where=self.where_of(data),
             inputs=data["inputs"],
             action=data["action"],
             survey=data["survey"],
+            own=Sources.read(data["inputs_from"], table_of(data["table"], version.inputs_schema)),
+            workflow=Workflow(data["workflow"], data["parameters"]),
         )
-        return Response(shapes.PreviewSerializer(preview).data)
+        return Response(preview_shapes.PreviewSerializer(preview).data)
 
     @extend_schema(
         request=shapes.StartSerializer, responses={201: shapes.RolloutDetailSerializer}, parameters=[KEY_HEADER]

@@ -129,6 +129,11 @@ class Preview(models.Model):
     def __str__(self) -> str:
         return f"{self.action} {self.version} ({self.digest[:12]})"
 
+    @property
+    def from_environment(self) -> dict[str, str]:
+        """Inputs that are read at each environment, as "label:port"."""
+        return dict(self.sources.get("values", {}))
+
 
 class Rollout(models.Model):
     """One command over many environments: put a service there, change it, or take it away. Its run is the parent of its targets' runs."""

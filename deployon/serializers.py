@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployon.models import Placement, Rollout, Service, ServiceVersion
+from deployon.preview_shapes import PreviewRowSerializer, ShownInputs
 from runs.states import RunState
 
 
@@ -75,56 +76,6 @@ class DescriptionSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(allow_blank=True)
 
 
-class RuleSerializer(serializers.Serializer[Any]):
-    """A filter rule."""
-
-    type = serializers.CharField()
-    key = serializers.CharField()
-    operator = serializers.CharField()
-    values = serializers.ListField(child=serializers.CharField(allow_blank=True), default=list)
-
-
-class PreviewRequestSerializer(serializers.Serializer[Any]):
-    """What a rollout is to do, and where: `rules`, a saved `filter`, or `environments` by id; one of the three."""
-
-    action = serializers.ChoiceField(choices=Rollout.Action.choices, default=Rollout.Action.DEPLOY)
-    service = serializers.CharField(help_text="name or id")
-    version = serializers.IntegerField(required=False, help_text="its number; the newest if left out")
-    inputs = serializers.DictField(required=False, default=dict)
-    rules = RuleSerializer(many=True, required=False)
-    filter = serializers.CharField(required=False, help_text="name of a saved filter")
-    environments = serializers.ListField(child=serializers.IntegerField(), required=False)
-    survey = serializers.BooleanField(default=False, help_text="also ask each sub-manager what is there now")
-
-
-class PreviewRowSerializer(serializers.Serializer[Any]):
-    """One environment; `code` is the reason in one word, `why` in a sentence."""
-
-    environment = serializers.IntegerField()
-    name = serializers.CharField()
-    site = serializers.CharField()
-    code = serializers.CharField()
-    why = serializers.CharField()
-
-
-class PreviewSerializer(serializers.Serializer[Any]):
-    """What would happen, under a digest that Start names."""
-
-    digest = serializers.CharField()
-    action = serializers.CharField()
-    service = serializers.CharField(source="version.service.name")
-    version = serializers.IntegerField(source="version.number")
-    inputs = serializers.DictField()
-    rules = RuleSerializer(many=True)
-    environments = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
-    create: Any = PreviewRowSerializer(many=True, source="content.create")
-    remove = PreviewRowSerializer(many=True, source="content.remove")
-    differs = PreviewRowSerializer(many=True, source="content.differs")
-    stays = PreviewRowSerializer(many=True, source="content.stays")
-    excluded = PreviewRowSerializer(many=True, source="content.excluded")
-    created_at = serializers.DateTimeField()
-
-
 class StartSerializer(serializers.Serializer[Any]):
     """Start what a preview showed."""
 
@@ -179,14 +130,32 @@ class CauseSerializer(serializers.Serializer[Any]):
 class RolloutDetailSerializer(RolloutSerializer):
     """A rollout in full: `counts` by state, failures by cause, what was left out and why."""
 
+    inputs = ShownInputs(read_only=True)
+    inputs_from = serializers.SerializerMethodField()
+    parameters = ShownInputs(read_only=True)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     failures = CauseSerializer(many=True, read_only=True)
     excluded = PreviewRowSerializer(many=True, source="preview.excluded", read_only=True)
     targets = serializers.CharField(source="targets_url", read_only=True, help_text="address of its targets")
 
     class Meta(RolloutSerializer.Meta):
-        fields = (*RolloutSerializer.Meta.fields, "inputs", "rules", "counts", "failures", "excluded", "targets")
+        fields = (
+            *RolloutSerializer.Meta.fields,
+            "inputs",
+            "inputs_from",
+            "workflow",
+            "parameters",
+            "rules",
+            "counts",
+            "failures",
+            "excluded",
+            "targets",
+        )
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_inputs_from(self, rollout: Rollout) -> dict[str, str]:
+        return dict(rollout.sources.get("values", {}))
 
 
 class TargetSerializer(serializers.Serializer[Any]):
@@ -214,6 +183,7 @@ class PlacementSerializer(serializers.ModelSerializer[Placement]):
     service_name = serializers.CharField(source="service.name", read_only=True)
     environment_name = serializers.CharField(source="environment.deployment.display_name", read_only=True)
     deployment = serializers.CharField(source="deployment.wire_id", read_only=True)
+    desired_inputs = ShownInputs(read_only=True)
     version = serializers.IntegerField(source="desired_version.number", default=None, read_only=True)
 
     class Meta:

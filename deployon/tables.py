@@ -34,6 +34,13 @@ def read_table(text: str, schema: Schema) -> Table:
     return table
 
 
+def table_of(content: Any, schema: Schema) -> Table:
+    """A table from what an API was sent: a text as `read_table` takes it, or values."""
+    if isinstance(content, str):
+        return read_table(content, schema)
+    return rows_of(content) if content else {}
+
+
 def rows_of(content: Any) -> Table:
     """A table from values that were parsed already."""
     if isinstance(content, list):
