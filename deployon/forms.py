@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
@@ -96,16 +96,22 @@ class InputsForm(forms.Form):
         data: Mapping[str, Any] | None = None,
         *,
         given: Mapping[str, Any] | None = None,
+        elsewhere: Collection[str] = (),
     ) -> None:
         super().__init__(data, initial={f"input:{name}": text_of(value) for name, value in (given or {}).items()})
         self.schema = schema
+        self.elsewhere = frozenset(elsewhere)  # inputs that may come from each environment: not required here
         for name, facts in schema.items():
-            self.fields[f"input:{name}"] = field_of(name, facts)
+            field = field_of(name, facts)
+            field.required = field.required and name not in self.elsewhere
+            self.fields[f"input:{name}"] = field
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         try:
-            effective_inputs(self.schema, self.values())
+            given = self.values()
+            left = {name: facts for name, facts in self.schema.items() if name in given or name not in self.elsewhere}
+            effective_inputs(left, given)
         except forms.ValidationError as error:
             for name, words in error.message_dict.items():
                 if f"input:{name}" not in self.errors:

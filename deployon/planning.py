@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,17 +17,19 @@ from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from deployon import previews
 from deployon.drafts import (
-    UNINSTALL,
+    WORKFLOW,
     Draft,
     asked,
     chosen_version,
     draft_of_preview,
     draft_of_undo,
     number,
+    read_own,
     schema_of,
 )
 from deployon.forms import InputsForm, PaceForm, inputs_of
-from deployon.models import Rollout, Service, ServiceVersion
+from deployon.models import Service, ServiceVersion
+from deployon.workflows import Workflow
 from inventory.filters import InvalidRule
 from inventory.models import Environment
 from inventory.rule_fields import label_keys, reason_of, rules_of, shown_rules
@@ -59,7 +62,13 @@ def show_form(request: TenantRequest, draft: Draft) -> HttpResponse:
     shown = {
         "services": Service.objects.filter(tenant=tenant).prefetch_related("versions").order_by("name"),
         "version": draft.version,
-        "is_uninstall": draft.is_uninstall,
+        "action": draft.action,
+        "has_inputs": draft.has_inputs,
+        "note": draft.note,
+        "workflow": data.get("workflow", ""),
+        "raw_parameters": data.get("raw_parameters", ""),
+        "inputs_from": data.get("inputs_from", ""),
+        "table_text": data.get("table_text", ""),
         "keys": label_keys(tenant.pk),
         "chosen": list(seen.filter(pk__in=named).select_related("deployment").order_by("deployment__display_name")),
         "environments": ",".join(map(str, named)),
@@ -89,26 +98,37 @@ def rollout_inputs(request: TenantRequest) -> HttpResponse:
 
 def plan(request: TenantRequest) -> HttpResponse:
     """Store the preview of what the form asks for and go on to its review; wrong input goes back to the form."""
-    data = request.POST
+    data = request.POST.copy()
     version = chosen_version(request, data)
-    schema = {} if data.get("action") == UNINSTALL else schema_of(version)
-    draft = Draft(data, version, InputsForm(schema, data), PaceForm(data))
+    draft = Draft(data, version, InputsForm({}), PaceForm(data))
+    schema = schema_of(version) if draft.has_inputs else {}
     if version is None:
         draft.errors.append("Choose a service and a version.")
-    is_right = all([draft.inputs.is_valid(), draft.pace.is_valid(), version is not None])
+    if draft.has_inputs:
+        try:
+            upload = request.FILES.get("table")
+            draft.own = read_own(data, upload if isinstance(upload, UploadedFile) else None, version)
+        except ValidationError as error:
+            draft.errors += error.messages
+    draft.inputs = InputsForm(schema, data, elsewhere=draft.own.names)
+    is_right = all([draft.inputs.is_valid(), draft.pace.is_valid(), not draft.errors])
     if not is_right or version is None:
         return show_form(request, draft)
     try:
         inputs = draft.inputs.values() | read_json(data.get("raw_inputs", ""))
+        is_workflow = draft.action == WORKFLOW
+        parameters = read_json(data.get("raw_parameters", ""), "parameters") if is_workflow else {}
         named = draft.environments
         preview = previews.preview_rollout(
             by=actor_of(request),
             tenant=request.tenant,
             version=version,
             where=previews.Where(environments=named) if named else previews.Where(rules=rules_of(data)),
-            inputs={} if draft.is_uninstall else inputs,
-            action=UNINSTALL if draft.is_uninstall else Rollout.Action.DEPLOY,
+            inputs=inputs if draft.has_inputs else {},
+            action=draft.action,
             survey=bool(data.get("survey")),
+            own=draft.own,
+            workflow=Workflow(data.get("workflow", "").strip() if is_workflow else "", parameters),
         )
     except InvalidRule as error:
         draft.rules_error, draft.wrong_rule = reason_of(error), error.rule
@@ -123,8 +143,8 @@ def plan(request: TenantRequest) -> HttpResponse:
 
 def note_errors(draft: Draft, version: ServiceVersion, error: ValidationError) -> None:
     """Put what the service refused beside the inputs it speaks of; the schema may have become known only now."""
-    if version.inputs_schema != draft.inputs.schema and not draft.is_uninstall:
-        draft.inputs = InputsForm(version.inputs_schema, inputs_of(draft.data))
+    if version.inputs_schema != draft.inputs.schema and draft.has_inputs:
+        draft.inputs = InputsForm(version.inputs_schema, inputs_of(draft.data), elsewhere=draft.own.names)
         draft.inputs.is_valid()
     for name, words in getattr(error, "message_dict", {"": error.messages}).items():
         field = f"input:{name.removeprefix('inputs.')}"
@@ -137,14 +157,14 @@ def note_errors(draft: Draft, version: ServiceVersion, error: ValidationError) -
             draft.errors += words
 
 
-def read_json(text: str) -> dict[str, Any]:
+def read_json(text: str, what: str = "inputs") -> dict[str, Any]:
     """A JSON object typed by hand."""
     if not text.strip():
         return {}
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValidationError(f'The inputs are not JSON: {error}. Write {{"name": "value"}}.') from error
+        raise ValidationError(f'The {what} are not JSON: {error}. Write {{"name": "value"}}.') from error
     if not isinstance(value, dict):
-        raise ValidationError('The inputs are not a JSON object. Write {"name": "value"}.')
+        raise ValidationError(f'The {what} are not a JSON object. Write {{"name": "value"}}.')
     return value

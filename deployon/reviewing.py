@@ -17,21 +17,31 @@ from accounts.actors import actor_of
 from accounts.errors import Conflict
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
-from deployon import previews, rollouts
+from deployon import previews, rollouts, sources
 from deployon.estimates import estimate
 from deployon.forms import PaceForm
 from deployon.models import Preview, Rollout
+from deployon.sources import Sources
+from deployon.verdicts import ACTING
+from deployon.workflows import Workflow
 
 # (kind in the plan, sign, title, what it means)
 PARTS = (
     ("create", "+", "Create", "It is not there yet"),
+    ("update", "↑", "Update", "It is there in another way"),
+    ("run", "▸", "Run", "The workflow runs there"),
     ("remove", "−", "Remove", "It is taken away"),
     ("differs", "≠", "Differs", "Left alone, with the reason"),
     ("stays", "=", "Left as is", "Nothing to do there"),
     ("excluded", "⊘", "Excluded", "Left out, with the reason"),
 )
-ACTING = frozenset({"create", "remove"})
-OF_ACTION = {Rollout.Action.DEPLOY: "remove", Rollout.Action.UNINSTALL: "create"}  # the part that cannot occur
+DOES = {  # the parts that an action may have besides those that are left alone
+    Rollout.Action.DEPLOY: ("create",),
+    Rollout.Action.UPDATE: ("create", "update"),
+    Rollout.Action.WORKFLOW: ("run",),
+    Rollout.Action.UNINSTALL: ("remove",),
+}
+MOST_ROWS = 200  # of environments whose own inputs or steps are listed
 
 
 def by_reason(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -40,6 +50,29 @@ def by_reason(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         groups.setdefault(row["why"], []).append(row)
     return [{"why": why, "rows": some} for why, some in sorted(groups.items(), key=lambda pair: -len(pair[1]))]
+
+
+def common_of(preview: Preview) -> list[dict[str, Any]]:
+    """Inputs that are the same everywhere, each with where it comes from."""
+    given, own = set(preview.content.get("given", [])), Sources.stored(preview.sources).names
+    rows = []
+    for name, value in preview.inputs.items():
+        origin = "entered for all" if name in given else "default of the blueprint"
+        rest = "; environments below have their own" if name in own else ""
+        rows.append({"name": name, "value": sources.shown(name, value), "origin": f"{origin}{rest}"})
+    return rows
+
+
+def own_cell(row: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A value of one environment with its origin; None where the common one holds."""
+    value, origin = row["own"].get(name, (None, ""))
+    return {"value": sources.shown(name, value), "origin": origin} if origin else None
+
+
+def verb_of(preview: Preview, content: dict[str, Any]) -> str:
+    """What the button says: "create 3, update 2"."""
+    words = {"create": "create", "update": "update", "run": f"run {preview.workflow} on", "remove": "remove from"}
+    return ", ".join(f"{words[kind]} {len(content[kind]):,}" for kind in ACTING if content.get(kind))
 
 
 def the_preview(request: TenantRequest, digest: str) -> Preview:
@@ -60,7 +93,7 @@ def show_review(request: TenantRequest, preview: Preview, asked: QueryDict, chan
     if not pace.is_valid():
         pace = PaceForm({})
         pace.is_valid()
-    content, impossible = preview.content, OF_ACTION[Rollout.Action(preview.action)]
+    content, does = preview.content, DOES[Rollout.Action(preview.action)]
     parts = [
         {
             "sign": sign,
@@ -71,16 +104,25 @@ def show_review(request: TenantRequest, preview: Preview, asked: QueryDict, chan
             "is_acting": kind in ACTING,
         }
         for kind, sign, title, text in PARTS
-        if kind != impossible
+        if kind in does or kind not in ACTING
     ]
     acting = sum(len(content.get(kind, [])) for kind in ACTING)
+    own = [row for kind in ACTING for row in content.get(kind, []) if row.get("own")]
+    stepping = [row for row in content.get("update", []) if row.get("steps")]
     query = QueryDict(mutable=True)
     query.update({"again": preview.digest, **pace.as_query()})
     shown = {
         "preview": preview,
         "version": preview.version,
         "action": preview.action,
-        "inputs": preview.inputs,
+        "inputs": common_of(preview),
+        "own_names": (names := list(dict.fromkeys(name for row in own for name in row["own"]))),
+        "own_rows": [(row, [own_cell(row, name) for name in names]) for row in own[:MOST_ROWS]],
+        "own_count": len(own),
+        "unused": content.get("unused", []),
+        "stepping": stepping[:MOST_ROWS],
+        "parameters": sources.shown_all(preview.parameters),
+        "verb": verb_of(preview, content),
         "parts": parts,
         "total": sum(len(part["rows"]) for part in parts),
         "acting": acting,
@@ -130,4 +172,6 @@ def look_again(request: TenantRequest, old: Preview) -> Preview:
         inputs=old.inputs,
         action=old.action,
         survey=bool(old.content.get("found")),
+        own=Sources.stored(old.sources),
+        workflow=Workflow(old.workflow, old.parameters),
     )

@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 
 from deployon import rollouts
 from deployon.models import Placement, Rollout
-from deployon.sources import Sources, read_lines
+from deployon.origins import read_lines
+from deployon.sources import Sources
 from deployon.tables import read_table
 from tests import factories
 from tests.deployon import factories as make
@@ -30,7 +31,9 @@ def fleet(double, acme):
     """Three that are ready: one with everything, one without a label, one without a site."""
     site = inventory.site(acme, "Oslo", latitude=59.9, longitude=10.7)
     return {
-        "all": make.environment(double, acme, "all", labels=[("env", "prod"), ("port", "81")], deployment={"site": site}),
+        "all": make.environment(
+            double, acme, "all", labels=[("env", "prod"), ("port", "81")], deployment={"site": site}
+        ),
         "bare": make.environment(double, acme, "bare", deployment={"site": site}),
         "nowhere": make.environment(double, acme, "nowhere", labels=[("env", "prod"), ("port", "x")]),
     }
@@ -84,7 +87,9 @@ def test_each_environment_gets_its_own_values_and_a_retry_gives_them_again(alice
     rollout = drive(rollouts.retry_rollout(by=factories.actor(alice), rollout=rollout))
 
     assert rollout.run.state == "succeeded"
-    there = {name: double.answers(fleet[name].remote_tenant).world.deployments["hello"].inputs for name in ("all", "bare")}
+    there = {
+        name: double.answers(fleet[name].remote_tenant).world.deployments["hello"].inputs for name in ("all", "bare")
+    }
     assert (there["all"]["place"], there["all"]["port"]) == ("here", 80)
     assert (there["bare"]["place"], there["bare"]["port"]) == ("there", 82)
     wanted = {each.environment_id: each.desired_inputs["place"] for each in Placement.objects.all()}
@@ -95,7 +100,9 @@ def test_each_environment_gets_its_own_values_and_a_retry_gives_them_again(alice
 
 def test_a_label_that_changes_after_the_preview_stops_the_start(alice, acme, fleet):
     version = make.version(acme, inputs_schema=SCHEMA)
-    preview = make.preview(alice, version, [fleet["all"]], inputs={"place": "x"}, own=Sources.read({"port": "label:port"}))
+    preview = make.preview(
+        alice, version, [fleet["all"]], inputs={"place": "x"}, own=Sources.read({"port": "label:port"})
+    )
     fleet["all"].deployment.labels.filter(key="port").update(value="83")
     from accounts.errors import Conflict
 
@@ -106,7 +113,7 @@ def test_a_label_that_changes_after_the_preview_stops_the_start(alice, acme, fle
 @pytest.mark.parametrize(
     "text",
     [
-        "environment,port,tags\nall,81,\"[1, 2]\"\nbare,,\n",
+        'environment,port,tags\nall,81,"[1, 2]"\nbare,,\n',
         "all: {port: 81, tags: [1, 2]}\nbare: {}\n",
         json.dumps([{"environment": "all", "port": 81, "tags": [1, 2]}, {"environment": "bare"}]),
     ],
@@ -134,7 +141,9 @@ def test_a_table_that_cannot_be_read_says_why(text, words):
         read_table(text, SCHEMA)
 
 
-@pytest.mark.parametrize("line", ["port", "port = nothing:x", "port = site:height", "port = label:", "a = label:x\na = label:y"])
+@pytest.mark.parametrize(
+    "line", ["port", "port = nothing:x", "port = site:height", "port = label:", "a = label:x\na = label:y"]
+)
 def test_an_origin_that_there_is_not_is_refused(line):
     with pytest.raises(ValidationError):
         Sources.read(read_lines(line))
@@ -145,7 +154,9 @@ def test_an_unknown_input_with_an_origin_is_refused_before_anything(alice, acme,
         make.preview(alice, make.version(acme, inputs_schema=SCHEMA), own=Sources.read({"colour": "label:port"}))
 
 
-def test_over_the_api_each_value_says_where_it_comes_from_and_secrets_are_masked(api_of, alice, bob, acme, fleet, drive):
+def test_over_the_api_each_value_says_where_it_comes_from_and_secrets_are_masked(
+    api_of, alice, bob, acme, fleet, drive
+):
     make.version(acme, inputs_schema=SCHEMA)
     api = api_of(alice)
     body = {

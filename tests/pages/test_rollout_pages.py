@@ -218,7 +218,7 @@ def test_a_rollout_that_failed_offers_its_causes_and_a_retry(signed_in, alice, v
 def test_uninstall_of_a_rollout_names_its_environments(signed_in, alice, version, edges):
     rollout = started(alice, version, edges)
     page = signed_in(alice).get(f"/rollouts/new/?undo={rollout.pk}")
-    assert page.context["is_uninstall"] and {str(row) for row in page.context["chosen"]} == {"edge1", "edge2"}
+    assert page.context["action"] == "uninstall" and {str(row) for row in page.context["chosen"]} == {"edge1", "edge2"}
 
 
 def test_others_find_neither_services_nor_rollouts_nor_runs(signed_in, charlie, alice, version, edges):
