@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -19,6 +17,8 @@ from installs.describing import Description, described, described_host, read_des
 from installs.findings import Finding, errors_of
 from installs.serializers import ClusterInSerializer
 from installs.topology import findings
+from inventory import described_files
+from inventory.described_files import Line, words_of, write_yaml
 from inventory.models import Cluster
 
 LONGEST = 512 * 1024  # characters; a thousand hosts fit
@@ -28,30 +28,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ReportLine:
-    """What becomes of one line: new, changed, same, removed or error."""
-
-    line: int  # of the file, from 1; 0: the cluster as a whole
-    host: str
-    verdict: str
-    messages: tuple[str, ...] = ()
-
-
 @dataclass
-class Report:
-    """What a file says. It is imported only where no line has an error."""
+class Report(described_files.Report):
+    """What a file says of a cluster. It is imported only where no line has an error and the layout no error finding."""
 
-    lines: list[ReportLine] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     description: Description | None = None
     cluster: Cluster | None = None
-    is_done: bool = False
-
-    @property
-    def has_faults(self) -> bool:
-        """Something cannot be read at all."""
-        return any(line.verdict == "error" for line in self.lines)
 
     @property
     def has_errors(self) -> bool:
@@ -100,7 +83,7 @@ def inspect(*, tenant: Tenant, text: str, format: str = "yaml", name: str = "") 
     try:
         file = _read(text, format, name, tenant)
     except ValidationError as refused:
-        report.lines.append(ReportLine(0, "", "error", tuple(refused.messages)))
+        report.lines.append(Line(0, "", "error", tuple(refused.messages)))
         return report
     read = ClusterInSerializer(data=file.given)
     if not read.is_valid():
@@ -117,73 +100,45 @@ def inspect(*, tenant: Tenant, text: str, format: str = "yaml", name: str = "") 
 def export_layout(cluster: Cluster, format: str = "yaml") -> str:
     """The file that `import_layout` reads; names of secrets, never their values."""
     told = described(cluster)
-    if format != "csv":
-        return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for host in told["hosts"]:
-        networks = ";".join(f"{name}={address}" for name, address in host.get("networks", {}).items())
-        writer.writerow(host | {"parts": "+".join(host["parts"]), "networks": networks})
-    return out.getvalue()
+    return described_files.write_csv(COLUMNS, map(_flat, told["hosts"])) if format == "csv" else write_yaml(told)
+
+
+def _flat(host: dict[str, Any]) -> dict[str, Any]:
+    networks = ";".join(f"{name}={address}" for name, address in host.get("networks", {}).items())
+    return host | {"parts": "+".join(host["parts"]), "networks": networks}
 
 
 def _read(text: str, format: str, name: str, tenant: Tenant) -> _File:
-    if len(text) > LONGEST:
-        raise ValidationError(f"The file has more than {LONGEST // 1024} KiB. Is it the right one?")
-    if format == "csv":
-        return _read_csv(text, name, tenant)
-    if format != "yaml":
-        raise ValidationError("Choose the format yaml or csv.")
-    return _read_yaml(text, name)
+    described_files.check_text(text, format, LONGEST)
+    return _read_csv(text, name, tenant) if format == "csv" else _read_yaml(text, name)
 
 
 def _read_yaml(text: str, name: str) -> _File:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        raise ValidationError(
-            f"This is no YAML ({where}: {getattr(error, 'problem', '') or 'it breaks off'}). Correct that line."
-        ) from None
-    if not isinstance(given, dict):
+    file = described_files.read_yaml(text)
+    if not isinstance(file.value, dict):
         raise ValidationError("The file holds no description. Begin with `name:` and `hosts:`; an export shows how.")
-    lines: tuple[int, ...] = ()
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "hosts" and isinstance(value, yaml.SequenceNode):
-            lines = tuple(row.start_mark.line + 1 for row in value.value)
-    return _File({"name": name, **given} if name else given, lines)
+    hosts = file.value.get("hosts")
+    lines = islice(file.lines_of("hosts"), len(hosts) if isinstance(hosts, list) else 0)
+    return _File({"name": name, **file.value} if name else file.value, tuple(lines))
 
 
 def _read_csv(text: str, name: str, tenant: Tenant) -> _File:
     """Hosts alone: what else the cluster is stays as it is, or usual."""
     if not name:
         raise ValidationError("CSV has a line a host and no name of the cluster. Say it beside the file.")
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
-    unknown = [column for column in reader.fieldnames or () if column not in COLUMNS]
-    if unknown or not reader.fieldnames:
-        raise ValidationError(
-            f"The first line must name the columns. Unknown: {', '.join(map(str, unknown)) or 'all'}; "
-            f"known: {', '.join(COLUMNS)}."
-        )
     hosts, lines = [], []
-    for row in reader:
-        if None in row:
-            raise ValidationError(f"Line {reader.line_num} has more fields than columns. Quote values with commas.")
-        told: dict[str, Any] = {column: value.strip() for column, value in row.items() if value and value.strip()}
+    for line, told in described_files.read_csv(text, COLUMNS):
         if networks := told.get("networks"):
             pairs = (pair.partition("=") for pair in networks.split(";"))
             told["networks"] = {network.strip(): address.strip() for network, _, address in pairs}
         hosts.append(told)
-        lines.append(reader.line_num)
+        lines.append(line)
     present = Cluster.objects.filter(tenant=tenant, name=name).first()
     given = {key: value for key, value in described(present).items() if key != "hosts"} if present else {"name": name}
     return _File(given | {"hosts": hosts}, tuple(lines))
 
 
-def _fault_lines(file: _File, faults: Mapping[str, Any]) -> list[ReportLine]:
+def _fault_lines(file: _File, faults: Mapping[str, Any]) -> list[Line]:
     """What the fields' own rules refused, at the line of its host."""
     lines = []
     for name, problem in faults.items():
@@ -191,21 +146,13 @@ def _fault_lines(file: _File, faults: Mapping[str, Any]) -> list[ReportLine]:
             for number, inner in sorted((int(key), inner) for key, inner in problem.items()):
                 row = file.given["hosts"][number]
                 host = str(row.get("name", "")) if isinstance(row, dict) else ""
-                lines.append(ReportLine(_line(file, number), host, "error", tuple(_words(inner))))
+                lines.append(Line(_line(file, number), host, "error", tuple(words_of(inner))))
         else:
-            lines.append(ReportLine(0, "", "error", tuple(_words({name: problem}))))
+            lines.append(Line(0, "", "error", tuple(words_of({name: problem}))))
     return lines
 
 
-def _words(problem: Any, place: str = "") -> list[str]:
-    if isinstance(problem, Mapping):
-        return [word for name, inner in problem.items() for word in _words(inner, f"{place}.{name}".strip("."))]
-    if isinstance(problem, list):
-        return [word for inner in problem for word in _words(inner, place)]
-    return [f"{place}: {problem}" if place and place != "non_field_errors" else str(problem)]
-
-
-def _verdicts(file: _File, report: Report) -> list[ReportLine]:
+def _verdicts(file: _File, report: Report) -> list[Line]:
     """Each host of the file against what is there; findings are told at their line too."""
     assert report.description is not None
     present = {host.name: host for host in report.cluster.layout().hosts} if report.cluster else {}
@@ -214,8 +161,8 @@ def _verdicts(file: _File, report: Report) -> list[ReportLine]:
         known = present.pop(host.name, None)
         verdict = "new" if known is None else "same" if described_host(known) == described_host(host) else "changed"
         told = tuple(finding.sentence for finding in report.findings if finding.host == host.name)
-        lines.append(ReportLine(_line(file, number), host.name, verdict, told))
-    return lines + [ReportLine(0, name, "removed", ("The file does not name it.",)) for name in present]
+        lines.append(Line(_line(file, number), host.name, verdict, told))
+    return lines + [Line(0, name, "removed", ("The file does not name it.",)) for name in present]
 
 
 def _line(file: _File, number: int) -> int:

@@ -248,7 +248,7 @@ class ReportLineSerializer(serializers.Serializer):
     """What becomes of one line."""
 
     line = serializers.IntegerField(help_text="0: the cluster as a whole")
-    host = serializers.CharField()
+    host = serializers.CharField(source="name")
     verdict = serializers.ChoiceField(choices=["new", "changed", "same", "removed", "error"])
     messages = serializers.ListField(child=serializers.CharField())
 

@@ -1,27 +1,25 @@
-"""Environments as a file, YAML or CSV with a line each: read with a line by line report, imported whole or not at all, and written.
+"""Environments as a file, YAML or CSV with a line each: read with a line by line report, imported whole or not at all. Writing is in describing.py.
 
 A file holds names of stored secrets, never their values. What it does not name stays as it is.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
-import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from rest_framework.exceptions import ErrorDetail
 
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
-from inventory import names
+from inventory import described_files, names
 from inventory.connections import read_target
 from inventory.credentials import PARTS, is_given, read_parts
+from inventory.described_files import Line, words_of
+from inventory.describing import COLUMNS, SECRETS, described
 from inventory.exposing import Fields, expose, find_site, probe_many, update_environment
 from inventory.label_rules import normalise_all
 from inventory.models import Environment
@@ -30,47 +28,13 @@ from runs.models import Run
 
 LONGEST = 1024 * 1024  # characters
 MOST = 1000  # environments in one file
-SECRETS = tuple(f"{part}_secret" for part in PARTS)
-PLAIN = (
-    "name",
-    "display_name",
-    "endpoint",
-    "protocol",
-    "port",
-    "tenant",
-    "trust",
-    "fingerprint",
-    "insecure_reason",
-    "site",
-)
-COLUMNS = (*PLAIN, "labels", *SECRETS)
-
-
-@dataclass(frozen=True)
-class Line:
-    """What becomes of one environment of a file: new, changed, same or error."""
-
-    line: int  # of the file, from 1; 0: the file as a whole
-    name: str
-    verdict: str
-    messages: tuple[str, ...] = ()
 
 
 @dataclass
-class Report:
-    """What a file says. It is imported only where no line has an error; `run` then looks at what is new or changed."""
+class Report(described_files.Report):
+    """What a file says of environments; `run` looks at those that it made or changed."""
 
-    lines: list[Line] = field(default_factory=list)
-    is_done: bool = False
     run: Run | None = None
-
-    @property
-    def has_errors(self) -> bool:
-        return any(line.verdict == "error" for line in self.lines)
-
-    def count(self, verdict: str) -> int:
-        """How many lines have this verdict."""
-        return sum(line.verdict == verdict for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -117,46 +81,6 @@ def import_environments(
     return report
 
 
-def export_environments(rows: Iterable[Environment], format: str = "yaml") -> str:
-    """The file that `import_environments` reads. The authority's certificates of trust `ca_bundle` are in YAML alone."""
-    told = [described(row) for row in rows]
-    if format != "csv":
-        return yaml.safe_dump({"environments": told}, sort_keys=False, allow_unicode=True)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for entry in told:
-        labels = ";".join(f"{key}={value}" for key, values in entry.pop("labels", {}).items() for value in values)
-        writer.writerow(entry | entry.pop("credential", {}) | {"labels": labels})
-    return out.getvalue()
-
-
-def described(row: Environment) -> dict[str, Any]:
-    """An environment as a file has it; what is as usual is left out."""
-    manager, deployment, credential = row.sub_manager, row.deployment, row.credential
-    told: dict[str, Any] = {
-        "name": deployment.wire_id,
-        "display_name": deployment.display_name if deployment.display_name != deployment.wire_id else "",
-        "endpoint": manager.endpoint,
-        "protocol": manager.protocol,
-        "port": manager.port,
-        "tenant": row.remote_tenant,
-        "trust": manager.trust if manager.protocol == "https" else "",
-        "fingerprint": manager.fingerprint,
-        "ca_bundle": manager.ca_bundle,
-        "insecure_reason": manager.insecure_reason,
-        "site": deployment.site.name if deployment.site else "",
-    }
-    labels: dict[str, list[str]] = {}
-    for label in sorted(deployment.labels.all(), key=lambda each: (each.key, each.value)):
-        if not label.key.startswith("csys-"):
-            labels.setdefault(label.key, []).append(label.value)
-    parts = {f"{part}_secret": getattr(credential, part) for part in PARTS} if credential is not None else {}
-    named = {name: secret.name for name, secret in parts.items() if secret is not None}
-    whole = {name: value for name, value in told.items() if value not in ("", None)}
-    return whole | ({"labels": labels} if labels else {}) | ({"credential": named} if named else {})
-
-
 def _judge(
     by: Actor, tenant: Tenant, entry: _Entry, present: dict[str, Environment], seen: set[str]
 ) -> tuple[Line, dict[str, Any]]:
@@ -175,7 +99,7 @@ def _judge(
         )
     read = EnvironmentInSerializer(data=_with_texts(entry.given))
     if not read.is_valid():
-        return Line(entry.line, name, "error", (*faults, *_words(read.errors))), {}
+        return Line(entry.line, name, "error", (*faults, *words_of(read.errors))), {}
     fields: dict[str, Any] = {key: value for key, value in read.validated_data.items() if key != "credential"}
     fields |= read.validated_data.get("credential") or {}
     faults += _faults_of(by, tenant, fields, is_new=known is None)
@@ -257,10 +181,7 @@ def _apply(
 
 
 def _read(text: str, format: str) -> list[_Entry]:
-    if len(text) > LONGEST:
-        raise ValidationError(f"The file has more than {LONGEST // 1024} KiB. Is it the right one?")
-    if format not in ("yaml", "csv"):
-        raise ValidationError("Choose the format yaml or csv.")
+    described_files.check_text(text, format, LONGEST)
     entries = _read_csv(text) if format == "csv" else _read_yaml(text)
     if not entries:
         raise ValidationError("The file names no environment. An export shows how one is written.")
@@ -270,57 +191,30 @@ def _read(text: str, format: str) -> list[_Entry]:
 
 
 def _read_yaml(text: str) -> list[_Entry]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        words = getattr(error, "problem", "") or "it breaks off"
-        raise ValidationError(f"This is no YAML ({where}: {words}). Correct that line.") from None
-    rows = given.get("environments") if isinstance(given, dict) else given
+    file = described_files.read_yaml(text)
+    rows = file.value.get("environments") if isinstance(file.value, dict) else file.value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValidationError(
             "The file holds no list of environments. Begin with `environments:`; an export shows how."
         )
-    places: Any = root
-    if isinstance(root, yaml.MappingNode):
-        places = next(value for key, value in root.value if key.value == "environments")
-    return [_Entry(place.start_mark.line + 1, row) for place, row in zip(places.value, rows, strict=True)]
+    return [_Entry(line, row) for line, row in zip(file.lines_of("environments"), rows, strict=False)]
 
 
 def _read_csv(text: str) -> list[_Entry]:
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
-    unknown = [column for column in reader.fieldnames or () if column not in COLUMNS]
-    if unknown or "name" not in (reader.fieldnames or ()):
-        raise ValidationError(
-            f"The first line must name the columns, name among them. Unknown: {', '.join(map(str, unknown)) or 'none'}; "
-            f"known: {', '.join(COLUMNS)}."
-        )
     entries = []
-    for row in reader:
-        if None in row:
-            raise ValidationError(f"Line {reader.line_num} has more fields than columns. Quote values with commas.")
-        told: dict[str, Any] = {column: value.strip() for column, value in row.items() if value and value.strip()}
+    for line, told in described_files.read_csv(text, COLUMNS, key="name"):
         credential = {name: told.pop(name) for name in SECRETS if name in told}
         if labels := told.get("labels"):
-            pairs: dict[str, list[str]] = {}
-            for pair in labels.split(";"):
-                key, sign, value = pair.partition("=")
-                if not sign:
-                    raise ValidationError(
-                        f"Line {reader.line_num}: labels are key=value;key=value, and {pair!r} is not."
-                    )
-                pairs.setdefault(key.strip(), []).append(value.strip())
-            told["labels"] = pairs
-        entries.append(_Entry(reader.line_num, told | ({"credential": credential} if credential else {})))
+            told["labels"] = _read_labels(labels, line)
+        entries.append(_Entry(line, told | ({"credential": credential} if credential else {})))
     return entries
 
 
-def _words(problem: Any, place: str = "") -> list[str]:
-    """A serializer's complaints, one a line: field: what is wrong."""
-    if isinstance(problem, dict):
-        return [word for name, inner in problem.items() for word in _words(inner, f"{place}.{name}".strip("."))]
-    if isinstance(problem, list | tuple) and not isinstance(problem, ErrorDetail):
-        return [word for inner in problem for word in _words(inner, place)]
-    return [f"{place}: {problem}" if place else str(problem)]
+def _read_labels(text: str, line: int) -> dict[str, list[str]]:
+    pairs: dict[str, list[str]] = {}
+    for pair in text.split(";"):
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise ValidationError(f"Line {line}: labels are key=value;key=value, and {pair!r} is not.")
+        pairs.setdefault(key.strip(), []).append(value.strip())
+    return pairs

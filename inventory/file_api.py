@@ -12,11 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from inventory import environment_files, serializers
+from inventory import describing, environment_files, serializers
+from inventory.described_files import CONTENT_TYPES
 from inventory.models import Environment
 from inventory.named import asker, place
-
-KINDS = {"yaml": "application/yaml", "csv": "text/csv"}
 
 
 class EnvironmentFiles(ViewSet):
@@ -35,8 +34,8 @@ class EnvironmentFiles(ViewSet):
         kind = "csv" if request.query_params.get("as") == "csv" else "yaml"
         rows = Environment.objects.visible_to(*place(request)).filter(deployment__tenant=tenant).for_list()
         rows = rows.select_related("credential__token", "credential__username", "credential__password")
-        text = environment_files.export_environments(rows.order_by("deployment__wire_id"), kind)
-        reply = HttpResponse(text, content_type=f"{KINDS[kind]}; charset=utf-8")
+        text = describing.export_environments(rows.order_by("deployment__wire_id"), kind)
+        reply = HttpResponse(text, content_type=f"{CONTENT_TYPES[kind]}; charset=utf-8")
         reply["Content-Disposition"] = f'attachment; filename="environments.{kind}"'
         return reply
 

@@ -46,7 +46,7 @@ def load(acme, by):
 
 
 def verdicts(report):
-    return [(line.line, line.host, line.verdict) for line in report.lines]
+    return [(line.line, line.name, line.verdict) for line in report.lines]
 
 
 def test_a_dry_run_tells_each_host_at_its_line_and_writes_nothing(load):

@@ -6,7 +6,8 @@ import pytest
 
 from accounts.models import AuditEntry
 from inventory.connections import credential_of
-from inventory.environment_files import MOST, export_environments, import_environments
+from inventory.describing import export_environments
+from inventory.environment_files import MOST, import_environments
 from inventory.exposing import expose, update_environment
 from inventory.models import Environment
 from inventory.sites import create_site
