@@ -9,6 +9,7 @@ from django import forms
 from accounts.models import Secret, Tenant, User
 from accounts.reads import visible_secrets
 from installs.describing import described_external
+from inventory.file_forms import FileForm
 from inventory.host_names import as_usual
 from inventory.layout import Host, Part
 from inventory.models import Cluster, ClusterNode, Site
@@ -213,33 +214,13 @@ class TopologyForm(forms.Form):
     balancers = forms.IntegerField(label="Hosts for balancers", required=False, min_value=0, max_value=2, initial=0)
 
 
-class ImportForm(forms.Form):
+class ImportForm(FileForm):
     """A file with a cluster's description."""
 
-    file = forms.FileField(required=False)
-    text = forms.CharField(
-        label="or its text", required=False, strip=False,
-        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false"}),
-    )  # fmt: skip
     format = forms.ChoiceField(choices=[("yaml", "YAML: everything"), ("csv", "CSV: a line a host")], initial="yaml")
     name = forms.CharField(
         label="Name of the cluster", required=False, max_length=63, help_text="For CSV, which has none of its own"
     )
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if data.get("file"):
-            try:
-                data["text"] = data["file"].read().decode("utf-8-sig")
-            except UnicodeDecodeError:
-                self.add_error("file", "This file is no text in UTF-8. Export it as YAML or CSV.")
-        elif not data.get("text"):
-            self.add_error("text", "Choose a file, or paste its text.")
-        return data
-
-    def keep_text(self) -> None:
-        """Show the text of the file that was chosen, as a browser does not keep the choice itself."""
-        self.data = {**self.data.dict(), "text": self.cleaned_data.get("text", "")}  # type: ignore[attr-defined]
 
 
 class SignedForm(forms.Form):

@@ -56,10 +56,7 @@ def import_environments(
         report.lines.append(Line(0, "", "error", tuple(refused.messages)))
         return report
     present = {
-        row.deployment.wire_id: row
-        for row in Environment.objects.for_list()
-        .select_related("credential__token", "credential__username", "credential__password")
-        .filter(deployment__tenant=tenant)
+        row.deployment.wire_id: row for row in Environment.objects.for_describing().filter(deployment__tenant=tenant)
     }
     wanted: list[tuple[str, dict[str, Any]]] = []
     seen: set[str] = set()

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from inventory import describing, environment_files, serializers
-from inventory.described_files import CONTENT_TYPES
+from inventory.described_files import CONTENT_TYPES, FORMATS
+from inventory.listing import LISTING, listed
 from inventory.models import Environment
 from inventory.named import asker, place
 
@@ -25,17 +26,18 @@ class EnvironmentFiles(ViewSet):
     serializer_class = serializers.EnvironmentFileSerializer
 
     @extend_schema(
-        parameters=[OpenApiParameter("as", OpenApiTypes.STR, enum=["yaml", "csv"], description="yaml by default")],
+        parameters=[OpenApiParameter("as", OpenApiTypes.STR, enum=FORMATS, description="yaml by default"), *LISTING],
         responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/yaml"): OpenApiTypes.STR},
     )
     def list(self, request: Request) -> Any:
-        """The file that can be imported again: names of secrets, never their values."""
-        _, tenant = place(request)
+        """The environments that match, as the file that can be imported again: names of secrets, never their values."""
+        user, tenant = place(request)
         kind = "csv" if request.query_params.get("as") == "csv" else "yaml"
-        rows = Environment.objects.visible_to(*place(request)).filter(deployment__tenant=tenant).for_list()
-        rows = rows.select_related("credential__token", "credential__username", "credential__password")
-        text = describing.export_environments(rows.order_by("deployment__wire_id"), kind)
-        reply = HttpResponse(text, content_type=f"{CONTENT_TYPES[kind]}; charset=utf-8")
+        rows = Environment.objects.visible_to(user, tenant).filter(deployment__tenant=tenant)
+        found = listed(rows, request.query_params, user, tenant).for_describing()
+        reply = HttpResponse(
+            describing.export_environments(found, kind), content_type=f"{CONTENT_TYPES[kind]}; charset=utf-8"
+        )
         reply["Content-Disposition"] = f'attachment; filename="environments.{kind}"'
         return reply
 

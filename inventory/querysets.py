@@ -218,6 +218,11 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
         """With all that a client needs, so that connecting asks the database for nothing more."""
         return self.select_related("sub_manager", "credential__token", "credential__username", "credential__password")
 
+    def for_describing(self) -> Self:
+        """With all that a file tells of them, by name: a query, and one for the labels."""
+        secrets = ("credential__token", "credential__username", "credential__password")
+        return self.for_list().select_related(*secrets).order_by("deployment__wire_id")
+
     def named(self, name: str, tenant: Tenant) -> Environment:
         """The environment of that name (its id on the wire), this tenant's own before a global one; raises DoesNotExist."""
         found = self.select_related("deployment__tenant", "sub_manager", "credential").filter(deployment__wire_id=name)

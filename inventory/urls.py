@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from inventory import bulk_views, exposing_views, filter_views, site_views, views
+from inventory import bulk_views, exposing_views, file_views, filter_views, site_views, views
 
 urlpatterns: list[URLPattern] = [
     path("environments/", views.environment_list, name="environments"),
@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern] = [
     path("environments/act/", bulk_views.environments_act, name="environments-act"),
     path("environments/probe/", bulk_views.environments_probe, name="environments-probe"),
     path("environments/labels/", bulk_views.environments_label, name="environments-label"),
+    path("environments/import/", file_views.environments_import, name="environments-import"),
+    path("environments/export/", file_views.environments_export, name="environments-export"),
     path("environments/<int:environment_id>/", views.environment_detail, name="environment"),
     path("environments/<int:environment_id>/change/", exposing_views.environment_change, name="environment-change"),
     path("environments/<int:environment_id>/probe/", views.environment_probe, name="environment-probe"),
