@@ -42,10 +42,13 @@ def site_list(request: TenantRequest, site_id: int | None = None) -> HttpRespons
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
     rows = Site.objects.filter(tenant=tenant).annotate(environments=Count("deployments__environment")).order_by("name")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     shown = {
         "form": form,
         "changing": changing,
-        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        # Beside the place that is picked, so that one sees where one is.
+        "known": [{"name": each.name, "at": [each.latitude, each.longitude]} for each in page if each.location],
         "may_change": may(request.user, "site.change", tenant),
     }
     return render(request, "inventory/sites.html", shown, status=400 if form.errors else 200)

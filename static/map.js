@@ -4,29 +4,9 @@
   const COLOURS = { unreachable: "--on-bad", degraded: "--on-warn", maintenance: "--on-hold", unknown: "--on-idle", ready: "--on-ok" };
   const LOOKS = { unreachable: "bad", degraded: "warn", maintenance: "hold", unknown: "idle", ready: "ok" };
   const STATES = Object.keys(COLOURS); // worst first
-  const HOME = [[-48, -130], [68, 160]];
   const number = (count) => count.toLocaleString("en");
   const sum = (counts) => STATES.reduce((all, state) => all + (counts[state] || 0), 0);
   const told = (counts) => STATES.filter((state) => counts[state]).map((state) => `${number(counts[state])} ${state}`).join(", ");
-  let outlines;
-
-  /* Countries that cross 180° are drawn on both sides, so that no line runs across the map. */
-  function uncrossed(countries) {
-    const crosses = (polygon) => polygon[0].some((point, place, all) => place && Math.abs(point[0] - all[place - 1][0]) > 180);
-    const shifted = (polygon, by) => polygon.map((line) => line.map(([x, y]) => [(x < 0 ? x + 360 : x) + by, y]));
-    return countries.features.filter((country) => country.properties.name !== "Antarctica").map((country) => {
-      const { type, coordinates } = country.geometry;
-      const polygons = (type === "Polygon" ? [coordinates] : coordinates).flatMap((polygon) =>
-        crosses(polygon) ? [shifted(polygon, 0), shifted(polygon, -360)] : [polygon]);
-      return { type: "Feature", properties: {}, geometry: { type: "MultiPolygon", coordinates: polygons } };
-    });
-  }
-
-  async function landOf(address) {
-    if (!outlines) outlines = fetch(address).then((reply) => reply.json());
-    const atlas = await outlines;
-    return uncrossed(topojson.feature(atlas, atlas.objects.countries));
-  }
 
   /* Shares have a floor: 2 unreachable of 900 are still seen. */
   function arcs(counts, centre, radius, width) {
@@ -104,12 +84,9 @@
     const pins = JSON.parse(frame.querySelector("#pins").textContent);
     if (!place || place.dataset.shown || !pins.length) return;
     place.dataset.shown = "1";
-    const land = await landOf(place.dataset.outlines);
-    const map = L.map(place, { zoomSnap: 0.1, zoomDelta: 0.6, attributionControl: false, minZoom: 0.6, maxZoom: 8, worldCopyJump: true, scrollWheelZoom: false });
-    map.getContainer().addEventListener("focusin", () => map.scrollWheelZoom.enable());
-    L.geoJSON(land, { interactive: false, style: { className: "land", fillOpacity: 1 } }).addTo(map);
+    const map = await onMaps.draw(place);
     const everything = L.latLngBounds(pins.map((pin) => pin.at)).pad(0.15);
-    map.fitBounds(pins.length ? everything : HOME, { maxZoom: 4.5 });
+    map.fitBounds(everything, { maxZoom: 4.5 });
     const layer = L.layerGroup().addTo(map);
     const selected = () => new Set([...document.querySelectorAll("input[name=selected]:checked")].map((box) => box.dataset.site));
 
@@ -142,9 +119,8 @@
     frame.querySelector("[data-world]").addEventListener("click", () => map.fitBounds(everything));
     area.addEventListener("click", () => {
       const bounds = map.getBounds(), address = new URL(location.href);
-      const turned = (east) => ((east + 540) % 360) - 180; // the view may lie on a copy of the world
       const isWhole = bounds.getEast() - bounds.getWest() >= 360;
-      const parts = [Math.max(-90, bounds.getSouth()), isWhole ? -180 : turned(bounds.getWest()), Math.min(90, bounds.getNorth()), isWhole ? 180 : turned(bounds.getEast())];
+      const parts = [Math.max(-90, bounds.getSouth()), isWhole ? -180 : onMaps.turned(bounds.getWest()), Math.min(90, bounds.getNorth()), isWhole ? 180 : onMaps.turned(bounds.getEast())]; // the view may lie on a copy of the world
       address.searchParams.set("area", parts.map((part) => part.toFixed(4)).join(","));
       address.searchParams.delete("page");
       location.assign(address);
