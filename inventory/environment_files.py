@@ -94,12 +94,12 @@ def _judge(
         faults.append(
             f"credential: A file holds no {typed[0]}. Store it as a secret, and name that: {typed[0]}_secret."
         )
-    read = EnvironmentInSerializer(data=_with_texts(entry.given))
+    read = EnvironmentInSerializer(data=_with_texts(entry.given), partial=known is not None)
     if not read.is_valid():
         return Line(entry.line, name, "error", (*faults, *words_of(read.errors))), {}
     fields: dict[str, Any] = {key: value for key, value in read.validated_data.items() if key != "credential"}
     fields |= read.validated_data.get("credential") or {}
-    faults += _faults_of(by, tenant, fields, is_new=known is None)
+    faults += _faults_of(by, tenant, fields, known)
     if faults:
         return Line(entry.line, name, "error", tuple(faults)), {}
     if known is None:
@@ -118,17 +118,18 @@ def _with_texts(given: dict[str, Any]) -> dict[str, Any]:
     return given | {"labels": {key: [str(each) for each in values] for key, values in lists.items()}}
 
 
-def _faults_of(by: Actor, tenant: Tenant, fields: dict[str, Any], *, is_new: bool) -> list[str]:
+def _faults_of(by: Actor, tenant: Tenant, fields: dict[str, Any], known: Environment | None) -> list[str]:
     """What the services would refuse."""
     faults: list[str] = []
     given = cast(Fields, fields)
+    where = cast(Fields, {"endpoint": known.sub_manager.endpoint} | fields) if known else given
     checks: list[Callable[[], object]] = [
         lambda: names.check_id(str(fields.get("name")), "name", begins_with_letter=False),
         lambda: normalise_all(fields.get("labels") or []),
-        lambda: read_target(given),
+        lambda: read_target(where),
         lambda: find_site(by, tenant, fields.get("site")),
     ]
-    if is_new or is_given(given):
+    if known is None or is_given(given):
         checks.append(lambda: read_parts(by, tenant, given))
     for check in checks:
         try:

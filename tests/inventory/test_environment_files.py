@@ -73,6 +73,15 @@ def test_the_same_file_once_more_changes_nothing_and_a_changed_line_only_its_own
     assert set(labels.values_list("key", "value")) == {("csys-obj-type", "environment"), ("env", "test")}
 
 
+def test_a_line_of_a_known_environment_may_leave_out_all_that_stays(acme, alice, double, stored):
+    read(acme, alice, yaml_of(double, "a"))
+    report = read(acme, alice, "name,site\na,Lisbon\nb,Lisbon\n", format="csv")
+    assert verdicts(report) == [(2, "a", "changed"), (3, "b", "error")] and "endpoint" in report.lines[1].messages[0]
+    assert read(acme, alice, "name,site\na,Lisbon\n", format="csv").is_done
+    row = Environment.objects.get()
+    assert (row.deployment.site.name, row.sub_manager.port, row.credential.token) == ("Lisbon", double.port, stored)
+
+
 @pytest.mark.parametrize("kind", ["yaml", "csv"])
 def test_what_is_exported_is_imported_as_the_same(acme, alice, double, stored, kind):
     where = {"endpoint": "127.0.0.1", "port": double.port, "protocol": "http", "remote_tenant": "acme"}
