@@ -14,7 +14,7 @@ from accounts.errors import Conflict
 from accounts.models import Secret, Tenant
 from accounts.reads import visible_secrets
 from inventory.connectors import address as wire
-from inventory.models import Credential
+from inventory.models import Credential, Environment
 
 PARTS = ("token", "username", "password")
 
@@ -63,6 +63,12 @@ def read_parts(by: Actor, tenant: Tenant, fields: CredentialFields) -> Parts:
 def is_given(fields: CredentialFields) -> bool:
     """Was anything said about the credential?"""
     return any(fields.get(part) or fields.get(f"{part}_secret") for part in PARTS)
+
+
+def sharing(environment: Environment) -> int:
+    """How many more environments sign in with its credential."""
+    credential = environment.credential
+    return credential.environments.exclude(pk=environment.pk).count() if credential is not None else 0
 
 
 def _faults_of(parts: Parts) -> dict[str, str]:

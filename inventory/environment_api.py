@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -16,9 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory import exposing, labels, serializers
+from inventory.api_bodies import flattened, told_as_given
+from inventory.discovering_api import TenantsThere
 from inventory.listing import LISTING, listed, rows_of_page
 from inventory.models import Environment
-from inventory.named import NAME, Named, asker, place
+from inventory.named import NAME, asker, place
 from inventory.probing import as_json
 
 FORCE = OpenApiParameter(
@@ -29,7 +29,7 @@ FORCE = OpenApiParameter(
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME], responses=serializers.EnvironmentDetailSerializer))
-class Environments(Named):
+class Environments(TenantsThere):
     """Tenants of remote managers, exposed here: where services are put."""
 
     needs = {
@@ -162,30 +162,3 @@ class Environments(Named):
 
     def _again(self, environment: Environment) -> Environment:
         return Environment.objects.for_list().get(pk=environment.pk)
-
-
-def flattened(given: dict[str, Any]) -> dict[str, Any]:
-    """The body as the services take it: what was inside `credential` beside the rest."""
-    return {name: value for name, value in given.items() if name != "credential"} | dict(given.get("credential") or {})
-
-
-CREDENTIAL_FIELDS = frozenset(
-    {"token", "token_secret", "username", "username_secret", "password", "password_secret", "mint_token"}
-)
-
-
-@contextmanager
-def told_as_given() -> Iterator[None]:
-    """Faults of the services under the names of the request's body: `tenant`, and credential parts inside `credential`."""
-    try:
-        yield
-    except ValidationError as error:
-        if not hasattr(error, "error_dict"):
-            raise
-        faults: dict[str, list[str]] = {}
-        for field, messages in error.message_dict.items():
-            if field in CREDENTIAL_FIELDS:
-                faults.setdefault("credential", []).extend(f"{field}: {message}" for message in messages)
-            else:
-                faults["tenant" if field == "remote_tenant" else field] = messages
-        raise ValidationError(cast(Any, faults)) from None

@@ -20,8 +20,9 @@ from inventory.connections import read_target
 from inventory.credentials import PARTS, is_given, read_parts
 from inventory.described_files import Line, words_of
 from inventory.describing import COLUMNS, SECRETS, described
-from inventory.exposing import Fields, expose, find_site, probe_many, update_environment
+from inventory.exposing import Fields, expose, probe_many, update_environment
 from inventory.label_rules import normalise_all
+from inventory.making import find_site
 from inventory.models import Environment
 from inventory.serializers import EnvironmentInSerializer
 from runs.models import Run

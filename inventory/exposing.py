@@ -35,15 +35,17 @@ from inventory.credentials import (
     make_credential,
     read_parts,
 )
-from inventory.deployments import check_is_free, create_deployment, set_site
+from inventory.deployments import check_is_free, set_site
 from inventory.environment_words import told
 from inventory.hiding import hide
 from inventory.label_rules import Pair, normalise_all
 from inventory.labels import set_labels
+from inventory.making import find_site, make_environment
 from inventory.minting import token_instead
 from inventory.models import Cluster, Deployment, Environment, Site
 from inventory.operations import ProbeEnvironment
 from inventory.probing import probe
+from inventory.reuse import note_sent
 from inventory.sub_managers import find_or_make_manager, move_to, with_known_trust
 from runs.engine import Child, add_children, advance, start_parent
 from runs.models import Run
@@ -81,7 +83,7 @@ def expose(
     """
     target, parts = _check(by, tenant, name, fields, labels or [])
     place = find_site(by, tenant, site)
-    with _kept(by, tenant, target, parts, fields) as kept, transaction.atomic():
+    with kept_parts(by, tenant, target, parts, fields) as kept, transaction.atomic():
         if Deployment.objects.filter(tenant=tenant, wire_id=name).exists():
             raise Conflict(
                 f"{name} exists already in tenant {tenant.name}. Change that environment, or choose another name."
@@ -89,21 +91,11 @@ def expose(
         check_is_free(tenant, name, visibility)
         manager = find_or_make_manager(by=by, tenant=tenant, target=target)
         credential = make_credential(by=by, tenant=tenant, parts=kept, prefix=name)
-        deployment = create_deployment(
-            by=by,
-            tenant=tenant,
-            wire_id=name,
-            kind=Deployment.Kind.ENVIRONMENT,
-            display_name=display_name,
-            site=place,
-            labels=labels or [],
-            visibility=visibility,
-        )
-        environment = Environment.objects.create(
-            deployment=deployment, sub_manager=manager, remote_tenant=target.remote_tenant, credential=credential,
+        environment = make_environment(
+            by=by, tenant=tenant, name=name, display_name=display_name, site=place, labels=labels or [],
+            visibility=visibility, manager=manager, remote_tenant=target.remote_tenant, credential=credential,
             cluster=cluster,
         )  # fmt: skip
-        audit.record(by=by, action="environment.create", row=environment, tenant=tenant, after=told(environment))
     if is_looked_at:
         probe(environment)
     return environment
@@ -130,7 +122,7 @@ def update_environment(
         known["port"] = None  # that of the other protocol
     target = read_target(ConnectionFields(**(known | {"remote_tenant": environment.remote_tenant} | fields)))  # type: ignore[typeddict-item]
     given = read_parts(by, tenant, fields) if is_given(fields) else None
-    with _kept(by, tenant, target, given or {}, fields) as kept, transaction.atomic():
+    with kept_parts(by, tenant, target, given or {}, fields) as kept, transaction.atomic():
         parts = kept or None
         before = told(environment)
         move_to(by=by, environment=environment, target=target)
@@ -172,11 +164,11 @@ def check_connection(
     """
     target = read_target(fields)
     if environment is not None and not is_given(fields):
-        _note_sent(by, reuse.secrets_of(environment), target)
+        note_sent(by, reuse.secrets_of(environment), target)
         credential = credential_of(environment)
     else:
         parts = read_parts(by, tenant, fields)
-        _note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
+        note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
         try:
             credential = opened(**parts)
         except ManagerError as error:
@@ -185,20 +177,14 @@ def check_connection(
 
 
 @contextmanager
-def _kept(by: Actor, tenant: Tenant, target: Target, parts: Parts, fields: Fields) -> Iterator[Parts]:
+def kept_parts(by: Actor, tenant: Tenant, target: Target, parts: Parts, fields: Fields) -> Iterator[Parts]:
     """What is kept of a credential: as it was entered, or the token that was made from it."""
     if not fields.get("mint_token"):
         yield parts
         return
-    _note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
+    note_sent(by, [part for part in parts.values() if isinstance(part, Secret)], target)
     with token_instead(tenant, target, parts) as kept:
         yield kept
-
-
-def _note_sent(by: Actor, stored: list[Secret], target: Target) -> None:
-    for secret in stored:
-        told = {"to": f"{target.protocol}://{target.endpoint}:{target.port}"}
-        audit.record(by=by, action="secret.send", row=secret, tenant=secret.tenant, after=told)
 
 
 def test_connection(
@@ -253,18 +239,3 @@ def _check(by: Actor, tenant: Tenant, name: str, fields: Fields, labels: list[Pa
     if faults or target is None:
         raise ValidationError(faults)
     return target, parts
-
-
-def find_site(by: Actor, tenant: Tenant, site: Site | str | None) -> Site | None:
-    """The site of that name; ValidationError where there is none here."""
-    if not isinstance(site, str):
-        return site
-    if not site:
-        return None
-    try:
-        found: Site = Site.objects.visible_to(by.user, tenant).named(site, tenant)
-    except Site.DoesNotExist:
-        raise ValidationError(
-            {"site": f"There is no site {site} here. Check the spelling, or create it first."}
-        ) from None
-    return found

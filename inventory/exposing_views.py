@@ -15,6 +15,7 @@ from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from inventory import exposing, probing
+from inventory.credentials import sharing
 from inventory.forms import EnvironmentForm
 from inventory.models import Environment
 from inventory.views import RESERVED, tell_outcome, the_environment
@@ -77,7 +78,8 @@ def show_form(request: TenantRequest, form: EnvironmentForm, environment: Enviro
     """The add and the change page; secrets that were typed are asked for again, as they are never sent back."""
     if form.errors:
         form.ask_again()
-    shown = {"form": form, "environment": environment, "has_secrets": form.has_stored_secrets}
+    shown: dict[str, Any] = {"form": form, "environment": environment, "has_secrets": form.has_stored_secrets}
+    shown["sharing"] = sharing(environment) if environment else 0
     return render(request, "inventory/environment_add.html", shown, status=400 if form.errors else 200)
 
 

@@ -33,8 +33,8 @@ class EnvironmentFiles(ViewSet):
         """The environments that match, as the file that can be imported again: names of secrets, never their values."""
         user, tenant = place(request)
         kind = "csv" if request.query_params.get("as") == "csv" else "yaml"
-        rows = Environment.objects.visible_to(user, tenant).filter(deployment__tenant=tenant)
-        found = listed(rows, request.query_params, user, tenant).for_describing()
+        rows = listed(Environment.objects.visible_to(user, tenant), request.query_params, user, tenant)
+        found = Environment.objects.for_describing().filter(deployment__tenant=tenant, pk__in=rows.values("pk"))
         reply = HttpResponse(
             describing.export_environments(found, kind), content_type=f"{CONTENT_TYPES[kind]}; charset=utf-8"
         )

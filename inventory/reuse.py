@@ -1,4 +1,4 @@
-"""Tells where a stored credential would go to a sub-manager that it was not used at before; the form asks before it is sent."""
+"""Tells where a stored credential would go to a sub-manager that it was not used at before; the form asks before it is sent, and that it was sent is kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from accounts import audit
+from accounts.actors import Actor
 from accounts.models import Secret, Tenant
 from inventory.connections import Target
 from inventory.models import Environment, SubManager
@@ -35,3 +37,10 @@ def warning_of(tenant: Tenant, stored: Iterable[Secret], target: Target) -> str:
                 "Correct the endpoint, type another credential, or tick that it may be sent there."
             )
     return ""
+
+
+def note_sent(by: Actor, stored: Iterable[Secret], target: Target) -> None:
+    """Keep in the audit trail where stored secrets were sent."""
+    for secret in stored:
+        told = {"to": f"{target.protocol}://{target.endpoint}:{target.port}"}
+        audit.record(by=by, action="secret.send", row=secret, tenant=secret.tenant, after=told)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from inventory import bulk_views, exposing_views, file_views, filter_views, site_views, views
+from inventory import bulk_views, discovering_views, exposing_views, file_views, filter_views, site_views, views
 
 urlpatterns: list[URLPattern] = [
     path("environments/", views.environment_list, name="environments"),
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("environments/count/", views.environments_count, name="environments-count"),
     path("environments/add/", exposing_views.environment_add, name="environment-add"),
     path("environments/check/", exposing_views.environment_check, name="environment-check"),
+    path("environments/discover/", discovering_views.environments_discover, name="environments-discover"),
     path("environments/act/", bulk_views.environments_act, name="environments-act"),
     path("environments/probe/", bulk_views.environments_probe, name="environments-probe"),
     path("environments/labels/", bulk_views.environments_label, name="environments-label"),

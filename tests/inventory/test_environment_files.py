@@ -148,7 +148,7 @@ def test_too_many_at_once_are_refused(acme, alice):
 
 def test_over_the_api_with_a_report_and_only_by_those_who_may(client, acme, alice, bob, double, stored):
     def call(user, method, body=None, query=""):
-        sent = {"Authorization": f"Token {token(user)}", "X-Tenant": "acme"}
+        sent = {"Authorization": f"Token {token(user)}", "Tenant": "acme"}
         ask = getattr(client, method)
         more = {"data": body, "content_type": "application/json"} if body else {}
         return ask(f"/api/v1/environment-files/{query}", headers=sent, **more)
