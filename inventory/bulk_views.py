@@ -19,10 +19,11 @@ from inventory.bulk_labels import change_labels, difference
 from inventory.choosing import chosen, read_choice
 from inventory.forms import BulkLabelsForm
 from inventory.models import Environment
+from inventory.probe_previews import preview
 from inventory.querysets import EnvironmentQuerySet
 
 NAMED = 40  # of the environments, on the page of a bulk act
-ELSEWHERE = {"rollout": "rollout-new", "label": "environments-label"}  # acts that have a page of their own
+ELSEWHERE = {"rollout": "rollout-new", "label": "environments-label", "probe": "environments-probe"}
 
 
 @require_POST
@@ -38,26 +39,26 @@ def environments_act(request: TenantRequest) -> HttpResponse:
     return redirect(f"{address}?environments={','.join(picked)}")
 
 
-@require_POST
 @needs("environment.probe")
 def environments_probe(request: TenantRequest) -> HttpResponse:
-    """Check the selected ones now."""
-    user, tenant = request.user, request.tenant
-    if request.POST.get("all"):
-        found = chosen(read_choice(request.GET, user, tenant), user, tenant)
-    else:
-        picked = [pk for pk in request.POST.getlist("selected") if pk.isdigit()]
-        found = Environment.objects.visible_to(user, tenant).filter(pk__in=picked)
-    rows = list(found.select_related("deployment"))
-    if not rows:
+    """Check many: first which and when they were last looked at, then a run that looks at them."""
+    rows = meant(request)
+    if request.method == "POST":
+        found = list(rows.select_related("deployment"))
+        if not found:
+            return nothing_selected(request)
+        try:
+            run = exposing.probe_many(by=actor_of(request), tenant=request.tenant, environments=found)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect(f"{reverse('environments')}?{request.GET.urlencode()}")
+        messages.success(request, f"Checking {len(found):,} environment{'' if len(found) == 1 else 's'}.")
+        return redirect("run", run.pk)
+    asked = preview(rows)
+    if not asked.total:
         return nothing_selected(request)
-    try:
-        run = exposing.probe_many(by=actor_of(request), tenant=tenant, environments=rows)
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return redirect(f"{reverse('environments')}?{request.GET.urlencode()}")
-    messages.success(request, f"Checking {len(rows):,} environment{'' if len(rows) == 1 else 's'}.")
-    return redirect("run", run.pk)
+    shown = {"asked": asked, "most": exposing.MOST_AT_ONCE, "unnamed": asked.total - len(asked.named)}
+    return render(request, "inventory/bulk_probe.html", shown)
 
 
 def nothing_selected(request: TenantRequest) -> HttpResponse:

@@ -36,7 +36,7 @@ def environments_discover(request: TenantRequest) -> HttpResponse:
                 return reply
             found = _found(request, form, wanted, is_shown=not is_making)
     problems = problems_of(form)
-    tenants = found.tenants if found else ()
+    tenants = sorted(found.tenants, key=lambda each: (not each.is_free, not each.environments)) if found else []
     rows = [(each, each.is_free and (each.name in ticked or not is_making)) for each in tenants]
     shown: dict[str, Any] = {
         "found": found,

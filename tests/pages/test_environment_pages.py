@@ -7,6 +7,7 @@ import pytest
 from accounts.models import AuditEntry, Secret
 from inventory.doubles import ManagerDouble
 from inventory.models import Environment, Label, Site
+from runs.models import Run
 from tests.inventory import factories as inventory
 
 pytestmark = pytest.mark.django_db
@@ -198,11 +199,21 @@ def test_the_worst_come_first_and_a_thousand_are_paged(signed_in, alice, acme):
 def test_bulk_check_takes_the_selected_or_all_that_match(signed_in, alice, acme):
     first, second = inventory.environment(acme, "one"), inventory.environment(acme, "two")
     client = signed_in(alice)
-    reply = client.post("/environments/probe/", {"selected": [first.pk], "what": "probe"}, follow=True)
+
+    def going_on(body, query=""):
+        return client.post(f"/environments/act/{query}", body | {"what": "probe"})["Location"]
+
+    picked = going_on({"selected": [first.pk]})
+    assert picked == f"/environments/probe/?environments={first.pk}"
+    shown = client.get(picked).text
+    assert "Check 1 environment" in shown and "1 was never looked at" in shown and not Run.objects.exists()
+    reply = client.post(picked, follow=True)
     assert "Checking 1 environment." in reply.text and "Check one" in reply.text
-    reply = client.post("/environments/probe/?q=t", {"all": "1", "what": "probe"}, follow=True)
+    reply = client.post(going_on({"all": "1"}, "?q=t"), follow=True)
     assert "Check two" in reply.text and "Check one" not in reply.text
-    assert "select the environments first" in client.post("/environments/probe/", {"what": "probe"}, follow=True).text
+    for nothing in (going_on({}), "/environments/probe/?environments=0"):
+        assert "select the environments first" in client.get(nothing, follow=True).text
+    assert "select the environments first" in client.post("/environments/probe/?q=nosuch", follow=True).text
     reply = client.post("/environments/act/", {"selected": [first.pk, second.pk], "what": "rollout"})
     assert reply["Location"] == f"/rollouts/new/?environments={first.pk},{second.pk}"
 
