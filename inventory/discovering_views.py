@@ -25,7 +25,7 @@ MAKE = "expose"
 @needs("environment.change")
 def environments_discover(request: TenantRequest) -> HttpResponse:
     """Look for tenants, then expose those that were ticked; with scripts the list is a fragment beside what was typed."""
-    form = TenantsForm(request.POST or None, tenant=request.tenant, user=request.user)
+    form = TenantsForm(request.POST if request.method == "POST" else None, tenant=request.tenant, user=request.user)
     found, ticked = None, set(request.POST.getlist("selected"))
     is_making = request.POST.get("intent") == MAKE
     if request.method == "POST":
