@@ -23,7 +23,13 @@ from inventory.probe_previews import preview
 from inventory.querysets import EnvironmentQuerySet
 
 NAMED = 40  # of the environments, on the page of a bulk act
-ELSEWHERE = {"rollout": "rollout-new", "label": "environments-label", "probe": "environments-probe"}
+# Acts that have a page of their own
+ELSEWHERE = {
+    "rollout": "rollout-new",
+    "label": "environments-label",
+    "probe": "environments-probe",
+    "workflow": "deployments-workflow",
+}
 
 
 @require_POST
@@ -32,7 +38,11 @@ def environments_act(request: TenantRequest) -> HttpResponse:
     """Go on to the page of the act with what was selected; all that the address means where `all` is sent."""
     address = reverse(ELSEWHERE.get(request.POST.get("what", ""), "environments"))
     if request.POST.get("all"):
-        return redirect(f"{address}?{request.GET.urlencode()}")
+        query = request.GET.copy()
+        query.pop("page", None)
+        if request.POST.get("what") == "workflow":
+            query["of"] = "environments"
+        return redirect(f"{address}?{query.urlencode()}")
     picked = [pk for pk in request.POST.getlist("selected") if pk.isdigit()]
     if not picked:
         return nothing_selected(request)

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from accounts import audit
 from accounts.actors import Actor
+from accounts.models import Tenant, Visibility
 from inventory.models import Deployment
 from orchestration import executions as single
 from orchestration import fan_out, group_ends, states
@@ -44,19 +45,21 @@ def status_of(found: Sequence[str]) -> str | None:
 def start(
     *,
     by: Actor,
-    group: DeploymentGroup,
+    tenant: Tenant,
     members: Sequence[Deployment],
     workflow: str,
+    group: DeploymentGroup | None = None,
     default_parameters: dict[str, Any] | None = None,
     parameters: Mapping[str, dict[str, Any]] | None = None,
     concurrency: int = 5,
     force: bool = False,
     allow_custom: bool = False,
 ) -> ExecutionGroup:
-    """Start the workflow on these members of the group; one that has no such workflow is left out, and the group's log says so."""
+    """Start the workflow on these deployments, members of the group where there is one; one that has no such workflow is left out,
+    and the log of the execution group says so."""
     locals_by_id = locals_of(members)
     workflows = workflows_of(list(locals_by_id.values()))
-    row = new_group(by, group, workflow, concurrency)
+    row = new_group(by, tenant, workflow, concurrency, group=group, members=members)
     executions, without = [], []
     for deployment in members:
         local = locals_by_id[deployment.pk]
@@ -71,7 +74,7 @@ def start(
             raise Refused(refused.status, refused.code, f"{deployment.wire_id}: {refused.message}") from None
         executions.append(
             Execution(
-                tenant=group.tenant,
+                tenant=tenant,
                 local=local,
                 blueprint_id=local.blueprint_id,
                 workflow=workflow,
@@ -100,7 +103,7 @@ def begin(by: Actor, row: ExecutionGroup, executions: Sequence[Execution], *, in
         row=row,
         tenant=row.tenant,
         after={
-            "group": str(row.deployment_group),
+            "group": str(row.deployment_group or ""),
             "workflow": row.workflow,
             "executions": len(executions),
             "concurrency": row.concurrency,
@@ -108,14 +111,23 @@ def begin(by: Actor, row: ExecutionGroup, executions: Sequence[Execution], *, in
     )
 
 
-def new_group(by: Actor, group: DeploymentGroup, workflow: str, concurrency: int) -> ExecutionGroup:
-    """A stored execution group without executions."""
+def new_group(
+    by: Actor,
+    tenant: Tenant,
+    workflow: str,
+    concurrency: int,
+    *,
+    group: DeploymentGroup | None,
+    members: Sequence[Deployment],
+) -> ExecutionGroup:
+    """A stored execution group without executions; of deployments chosen one by one it is private where all of them are."""
+    is_private = bool(members) and all(row.visibility == Visibility.PRIVATE for row in members)
     row = ExecutionGroup(
-        tenant=group.tenant,
+        tenant=tenant,
         deployment_group=group,
         workflow=workflow,
         concurrency=concurrency,
-        visibility=group.visibility,
+        visibility=group.visibility if group else Visibility.PRIVATE if is_private else Visibility.TENANT,
         created_by=by.user,
     )
     row.save(force_insert=True)
@@ -130,8 +142,8 @@ def locals_of(members: Sequence[Deployment]) -> dict[int, LocalDeployment]:
     if others:
         shown = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
         raise bad_parameters(
-            f"These members of the group are environments or services placed on environments, which are not run by "
-            f"this manager: {shown}. Take them out of the group, or use their pages or /api/v1 for them."
+            f"These are environments or services placed on environments, which are not run by this manager: {shown}. "
+            "Leave them out, or use their pages or /api/v1 for them."
         )
     return found
 

@@ -24,7 +24,7 @@ State = Execution.State
 @transaction.atomic
 def begin_many(*, by: Actor, group: ExecutionGroup, executions: Sequence[Execution], in_order: bool = False) -> None:
     """Store new executions of the group and start them as its concurrency allows; `in_order`: strictly one after another."""
-    first = engine_parent(by, group, in_order=in_order)
+    first = engine_parent(by, group, len(executions), in_order=in_order)
     wait_in_line(executions, group.concurrency)
     children = engine.add_children(first, [child_of(execution) for execution in executions])
     for execution, run in zip(executions, children, strict=True):
@@ -36,16 +36,18 @@ def begin_many(*, by: Actor, group: ExecutionGroup, executions: Sequence[Executi
 @transaction.atomic
 def begin_again(*, by: Actor, group: ExecutionGroup, executions: Sequence[Execution]) -> None:
     """The same for executions that are stored already and go on where they stood."""
-    parent = engine_parent(by, group, in_order=False)
+    parent = engine_parent(by, group, len(executions), in_order=False)
     children = engine.add_children(parent, [child_of(execution) for execution in executions])
     for execution, run in zip(executions, children, strict=True):
         Execution.objects.filter(pk=execution.pk).update(run=run)
     go(by, group, parent)
 
 
-def engine_parent(by: Actor, group: ExecutionGroup, *, in_order: bool) -> Run:
+def engine_parent(by: Actor, group: ExecutionGroup, count: int, *, in_order: bool) -> Run:
+    """The run of all of them."""
+    several = f"{count:,} deployment{'' if count == 1 else 's'}"
     return engine.start_parent(
-        title=f"{group.workflow} of {group.deployment_group or 'a group'}",
+        title=f"{group.workflow} of {group.deployment_group or several}",
         tenant=group.tenant,
         started_by=by.user,
         max_parallel=1 if in_order else group.concurrency or 1,

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from inventory.models import Deployment
-from orchestration import exposed, states
+from orchestration import drift, exposed, states
 from orchestration.config import items_of
 from orchestration.gateway_functions import DeploymentStorage, instance_row
 from orchestration.models import Execution, ExecutionEvent, NodeInstance, StoredOperation, TaskGraph
@@ -132,8 +132,11 @@ class DatabaseStore(DeploymentStorage):
                 raise VersionConflict(f"{instance_id} is at version {row.version}, not {version}")
             for name, value in changes.items():
                 setattr(row, name, value)
+            if row.state in drift.GONE:  # it differs from nothing any more
+                row.system_properties = drift.without_drift(row.system_properties)
+            row.has_drift = drift.is_drifted(row.system_properties)
             row.version += 1
-            row.save(update_fields=[*changes, "version"])
+            row.save(update_fields=[*changes, "system_properties", "has_drift", "version"])
         return instance_row(row, self.deployment_id)
 
     # --- stored graphs ---

@@ -1,4 +1,4 @@
-"""The members of a deployment group removed together with it, as an execution group of its own."""
+"""Many deployments removed at once, those of a group together with it, as an execution group of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from accounts.actors import Actor
+from accounts.models import Tenant
 from inventory.models import Deployment
 from orchestration import executions as single
 from orchestration import states
@@ -20,7 +21,13 @@ from orchestration.workflows import NOT_LIVE
 
 @transaction.atomic
 def delete_members(
-    *, by: Actor, group: DeploymentGroup, members: Sequence[Deployment], force: bool, recursive: bool
+    *,
+    by: Actor,
+    tenant: Tenant,
+    members: Sequence[Deployment],
+    force: bool,
+    recursive: bool,
+    group: DeploymentGroup | None = None,
 ) -> ExecutionGroup:
     """Remove deployments, deepest first; all that stands in the way is said before anything begins."""
     rows = [*members, *(descendants(members) if recursive else [])]
@@ -28,15 +35,15 @@ def delete_members(
     keys = {row.pk for row in rows}
     children = Deployment.objects.filter(parent__in=keys).exclude(pk__in=keys).order_by("wire_id")
     left = list(children.values_list("wire_id", flat=True)[:SHOWN])
-    if left:
+    if left and not force:  # with force they are detached
         raise dependent_exists(
-            f"Can't delete the deployments of group {group.wire_id} - they are parents of these, which are no members: "
+            f"Can't delete the deployments{whose(group)} - they are parents of these, which are not among them: "
             f"{', '.join(left)}. Remove those first, or delete recursively"
         )
     if not force:
         check_are_idle(group, list(locals_by_id.values()))
-    executions = deletions(by, group, rows, locals_by_id, force)
-    row = new_group(by, group, single.DELETE, DEFAULT_CONCURRENCY)
+    executions = deletions(by, tenant, rows, locals_by_id, force)
+    row = new_group(by, tenant, single.DELETE, DEFAULT_CONCURRENCY, group=group, members=rows)
     for execution in executions:
         execution.group = row
     begin(by, row, executions, in_order=any(one.parent_id in keys for one in rows))
@@ -45,7 +52,7 @@ def delete_members(
 
 def deletions(
     by: Actor,
-    group: DeploymentGroup,
+    tenant: Tenant,
     rows: Sequence[Deployment],
     locals_by_id: Mapping[int, LocalDeployment],
     force: bool,
@@ -58,7 +65,7 @@ def deletions(
 
     return [
         Execution(
-            tenant=group.tenant,
+            tenant=tenant,
             local=locals_by_id[row.pk],
             blueprint_id=locals_by_id[row.pk].blueprint_id,
             workflow=single.DELETE,
@@ -83,9 +90,14 @@ def descendants(members: Sequence[Deployment]) -> list[Deployment]:
     return found
 
 
-def check_are_idle(group: DeploymentGroup, rows: Sequence[LocalDeployment]) -> None:
+def whose(group: DeploymentGroup | None) -> str:
+    """Of which group, in words."""
+    return f" of group {group.wire_id}" if group is not None else ""
+
+
+def check_are_idle(group: DeploymentGroup | None, rows: Sequence[LocalDeployment]) -> None:
     """400 while something runs on them, or an instance lives."""
-    prefix = f"Can't delete the deployments of group {group.wire_id} - "
+    prefix = f"Can't delete the deployments{whose(group)} - "
     busy = Execution.objects.filter(local__in=rows, state__in=states.UNFINISHED).values("local__deployment__wire_id")
     shown = [row["local__deployment__wire_id"] for row in busy.annotate(count=Count("pk"))[:SHOWN]]
     if shown:

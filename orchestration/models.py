@@ -165,12 +165,14 @@ class NodeInstance(models.Model):
     state = models.CharField(max_length=32, default="uninitialized")
     runtime_properties = models.JSONField(default=dict)
     system_properties = models.JSONField(default=dict)
+    has_drift = models.BooleanField(default=False)  # what drift.is_drifted says of them
     relationships = models.JSONField(default=list)
     scaling_groups = models.JSONField(default=list)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["local", "wire_id"], name="instance_id_per_deployment")]
+        indexes = [models.Index(fields=["local"], name="drifted_instances", condition=models.Q(has_drift=True))]
         ordering = ["id"]
 
     def __str__(self) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.urls import reverse
 
 from accounts.models import Tenant, User
 from inventory.models import Deployment
 from inventory.querysets import DeploymentQuerySet
-from orchestration.models import Execution, ExecutionEvent, LocalDeployment
-from orchestration.wire.deployment_shape import is_drifted
+from orchestration.models import Execution, ExecutionEvent, LocalDeployment, NodeInstance
 from orchestration.workflows import listed_workflows
 
 Status = Deployment.DeploymentStatus
@@ -21,21 +21,6 @@ WORST_FIRST = (Status.REQUIRES_ATTENTION, Status.IN_PROGRESS, Status.GOOD)
 DEEPEST = 20  # levels of breadcrumbs
 FAILURES = ("workflow_failed", "task_failed")
 LEVELS = ("debug", "info", "warning", "error", "critical")
-
-
-def listed(user: User, tenant: Tenant, parent: Deployment | None, kind: str, search: str) -> DeploymentQuerySet:
-    """Deployments that the user sees: those below `parent`; without one those at the top, or anywhere where something is searched.
-
-    `kind`: "environments", "services", or "" for both.
-    """
-    rows = Deployment.objects.visible_to(user, tenant).with_type()
-    if parent is not None:
-        rows = rows.filter(parent=parent)
-    elif not search:
-        rows = rows.filter(parent__isnull=True)
-    if kind:
-        rows = rows.environments(kind == "environments")
-    return rows.search(search)
 
 
 def worst_first(rows: DeploymentQuerySet) -> DeploymentQuerySet:
@@ -70,6 +55,12 @@ def address_of(deployment: Deployment) -> str:
     return reverse("deployment", args=[deployment.pk])
 
 
+def drifted_of(rows: Iterable[Deployment]) -> dict[int, int]:
+    """How many instances have drifted, by key of the deployment."""
+    found = NodeInstance.objects.filter(has_drift=True, local__deployment__in=[row.pk for row in rows]).order_by()
+    return dict(found.values_list("local__deployment").annotate(Count("pk")))
+
+
 @dataclasses.dataclass(frozen=True)
 class NodeRow:
     """A node of a deployment, with its instances by state."""
@@ -83,14 +74,14 @@ class NodeRow:
 def nodes_of(local: LocalDeployment) -> list[NodeRow]:
     """Nodes in the order of the blueprint; two queries."""
     instances: dict[int, list[Any]] = {}
-    for instance in local.instances.only("pk", "node_id", "state", "system_properties"):
+    for instance in local.instances.only("pk", "node_id", "state", "has_drift"):
         instances.setdefault(instance.node_id, []).append(instance)
     return [
         NodeRow(
             node.name,
             node.type,
             sorted(Counter(one.state for one in instances.get(node.pk, [])).items()),
-            sum(map(is_drifted, instances.get(node.pk, []))),
+            sum(one.has_drift for one in instances.get(node.pk, [])),
         )
         for node in local.nodes.only("pk", "name", "type", "local_id")
     ]

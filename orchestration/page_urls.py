@@ -2,10 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from orchestration import views
+from orchestration import bulk_views, group_views, views
 
 urlpatterns: list[URLPattern] = [
     path("deployments/", views.deployment_list, name="deployments"),
+    path("deployments/act/", bulk_views.deployments_act, name="deployments-act"),
+    path("deployments/workflow/", bulk_views.deployments_workflow, name="deployments-workflow"),
+    path("deployments/delete/", bulk_views.deployments_delete, name="deployments-delete"),
     path("deployments/<int:deployment_id>/", views.deployment_detail, name="deployment"),
     path("deployments/<int:deployment_id>/exports/", views.deployment_exports, name="deployment-exports"),
     path("deployments/<int:deployment_id>/start/", views.deployment_start, name="deployment-start"),
@@ -16,4 +19,7 @@ urlpatterns: list[URLPattern] = [
         views.execution_act,
         name="execution-act",
     ),
+    path("execution-groups/", group_views.execution_group_list, name="execution-groups"),
+    path("execution-groups/<uuid:group_id>/", group_views.execution_group_detail, name="execution-group"),
+    path("execution-groups/<uuid:group_id>/<slug:verb>/", group_views.execution_group_act, name="execution-group-act"),
 ]

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
+from accounts.models import Tenant
 from inventory.models import Deployment
 from orchestration import deployments, execution_groups, executions, states, update_plans
 from orchestration.errors import Refused, bad_parameters
@@ -134,11 +135,18 @@ def told(update: DeploymentUpdate) -> dict[str, Any]:
 
 @transaction.atomic
 def update_group(
-    *, by: Actor, group: DeploymentGroup, members: Sequence[Deployment], wanted: Wanted, concurrency: int, force: bool
+    *,
+    by: Actor,
+    tenant: Tenant,
+    members: Sequence[Deployment],
+    wanted: Wanted,
+    concurrency: int,
+    force: bool,
+    group: DeploymentGroup | None = None,
 ) -> ExecutionGroup:
-    """The same update of all members of a group; one that cannot be updated so keeps all of them from it."""
+    """The same update of many deployments; one that cannot be updated so keeps all of them from it."""
     locals_by_id = execution_groups.locals_of(members)
-    row = execution_groups.new_group(by, group, GROUP_WORKFLOW, concurrency)
+    row = execution_groups.new_group(by, tenant, GROUP_WORKFLOW, concurrency, group=group, members=members)
     updates, runs = [], []
     for deployment in members:
         local = (
@@ -155,7 +163,7 @@ def update_group(
         execution.group = row
         updates.append((update, execution))
         runs.append(execution)
-        audit.record(by=by, action="deployment.update", row=deployment, tenant=group.tenant, after=told(update))
+        audit.record(by=by, action="deployment.update", row=deployment, tenant=tenant, after=told(update))
     execution_groups.begin(by, row, runs)
     for update, execution in updates:
         update.execution = execution

@@ -17,8 +17,9 @@ from accounts.actors import actor_of
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from accounts.roles import may
-from inventory.models import Deployment
+from inventory.models import Deployment, Filter
 from orchestration import deployments, executions
+from orchestration.deployment_choice import KINDS, chosen, read_choice
 from orchestration.errors import Refused
 from orchestration.evaluation import section_of
 from orchestration.forms import WorkflowForm
@@ -28,8 +29,8 @@ from orchestration.page_reads import (
     WORST_FIRST,
     address_of,
     ancestors,
+    drifted_of,
     events_of,
-    listed,
     nodes_of,
     workflows_of,
     worst_first,
@@ -38,36 +39,38 @@ from orchestration.page_reads import (
 PER_PAGE = 50
 EVENTS_PER_PAGE = 200
 ACTS = {"cancel": "Asked to end", "force-cancel": "Asked to end at once", "kill": "Killed", "resume": "Resumed"}
-KINDS = {"": "Everything", "environments": "Environments", "services": "Services"}
 
 
 @needs("deployment.view")
 def deployment_list(request: TenantRequest) -> HttpResponse:
     """What stands at the top, or below one deployment: environments, services, counted down to the leaves."""
     user, tenant, query = request.user, request.tenant, request.GET
-    parent = None
-    if query.get("below"):
-        below = int(query["below"]) if query["below"].isdigit() and len(query["below"]) < 19 else 0
-        parent = get_object_or_404(Deployment.objects.visible_to(user, tenant).select_related("environment"), pk=below)
-    kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
-    search, status = query.get("q", "").strip(), query.get("status", "")
-    rows = listed(user, tenant, parent, kind, search)
+    try:
+        choice = read_choice(query, user, tenant)
+    except Deployment.DoesNotExist as error:
+        raise Http404 from error
+    rows, parent = chosen(choice, user, tenant, in_every_status=True), choice.parent
     counted = dict(rows.order_by().values_list("deployment_status").annotate(Count("pk")))
-    if status in Deployment.DeploymentStatus.values:
-        rows = rows.filter(deployment_status=status)
+    if choice.status:
+        rows = rows.filter(deployment_status=choice.status)
     page = Paginator(worst_first(rows), PER_PAGE).get_page(query.get("page"))
+    drifted = drifted_of(page)
     for row in page:
-        row.address = address_of(row)  # type: ignore[attr-defined]
+        row.address, row.drifted = address_of(row), drifted.get(row.pk, 0)  # type: ignore[attr-defined]
+    rest = query.copy()
+    rest.pop("page", None)
     shown = {
         "page": page,
         "counts": [(value, counted.get(value, 0)) for value in WORST_FIRST],
+        "choice": choice,
         "parent": parent,
         "parent_address": address_of(parent) if parent else "",
         "crumbs": ancestors(parent, user, tenant) if parent else [],
         "kinds": KINDS.items(),
-        "kind": kind,
-        "status": status,
-        "search": search,
+        "saved_filters": Filter.objects.visible_to(user, tenant).filter(is_system=False).order_by("name"),
+        "address": f"?{rest.urlencode()}" if rest else "",
+        "may_start": may(user, "execution.start", tenant),
+        "may_delete": may(user, "deployment.change", tenant),
     }
     return render(request, "orchestration/deployments.html", shown)
 

@@ -220,6 +220,7 @@ class GroupDetail(GroupView):
         with transaction.atomic():
             row = group_removal.delete_members(
                 by=self.actor,
+                tenant=self.tenant,
                 group=group,
                 members=members,
                 force=self.flag("force"),

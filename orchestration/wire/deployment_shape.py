@@ -34,7 +34,7 @@ def labels_prefetch() -> Prefetch[Any]:
 
 def instances_prefetch() -> Prefetch[Any]:
     """Of the node instances no more than their state and health."""
-    rows = NodeInstance.objects.only("pk", "local_id", "state", "system_properties")
+    rows = NodeInstance.objects.only("pk", "local_id", "state", "system_properties", "has_drift")
     return Prefetch("local__instances", queryset=rows)
 
 
@@ -81,12 +81,6 @@ def workflows_of(row: Deployment) -> Any:
     return listed_workflows(local.plan, [instance.state for instance in local.instances.all()])
 
 
-def is_drifted(instance: NodeInstance) -> bool:
-    """What `has_configuration_drift` is computed from."""
-    drift = instance.system_properties.get("configuration_drift") or {}
-    return bool(drift and (drift.get("result") or not drift.get("ok", True)))
-
-
 def is_status_check_ok(instance: NodeInstance) -> bool:
     """False until a first check went well, as genuine."""
     return bool((instance.system_properties.get("status") or {}).get("ok"))
@@ -95,7 +89,7 @@ def is_status_check_ok(instance: NodeInstance) -> bool:
 def drifted_instances(row: Deployment) -> int:
     """How many instances are known to differ from what was configured."""
     local = local_of(row)
-    return sum(map(is_drifted, local.instances.all())) if local is not None else 0
+    return sum(one.has_drift for one in local.instances.all()) if local is not None else 0
 
 
 def unavailable_instances(row: Deployment) -> int:

@@ -112,6 +112,7 @@ class ExecutionGroupList(ExecutionGroupView):
             return self.update(group, list(members))
         row = execution_groups.start(
             by=self.actor,
+            tenant=self.tenant,
             group=group,
             members=list(members),
             workflow=workflow,
@@ -128,6 +129,7 @@ class ExecutionGroupList(ExecutionGroupView):
         given = self.optional("default_parameters", dict, {})
         row = updates.update_group(
             by=self.actor,
+            tenant=self.tenant,
             group=group,
             members=members,
             wanted=read_wanted(self, {name: value for name, value in given.items() if name != "preview"}),

@@ -10,9 +10,9 @@ from rest_framework.response import Response
 
 from orchestration.errors import illegal_action
 from orchestration.models import BlueprintNode, NodeInstance
-from orchestration.wire.deployment_shape import is_drifted, is_status_check_ok
+from orchestration.wire.deployment_shape import is_status_check_ok
 from orchestration.wire.listing import find, listed
-from orchestration.wire.shapes import Field, Shape, always, column, owned, read_int
+from orchestration.wire.shapes import Field, Shape, always, column, owned, read_bool, read_int
 from orchestration.wire.views import WireView
 
 DEPLOYMENT = ("local__deployment",)
@@ -29,7 +29,9 @@ def from_body(name: str, default: Any = None) -> Field:
 
 def instances_prefetch() -> Prefetch[Any]:
     """State and health of the instances of nodes."""
-    return Prefetch("instances", queryset=NodeInstance.objects.only("pk", "node_id", "state", "system_properties"))
+    return Prefetch(
+        "instances", queryset=NodeInstance.objects.only("pk", "node_id", "state", "system_properties", "has_drift")
+    )
 
 
 INSTANCES: dict[str, Any] = {"prefetches": (instances_prefetch,)}
@@ -54,7 +56,7 @@ NODE = Shape(
         "max_number_of_instances": from_body("max_number_of_instances", 1),
         "actual_number_of_instances": Field(lambda row: len(row.instances.all()), **INSTANCES),
         "actual_planned_number_of_instances": from_body("planned_number_of_instances", 1),
-        "drifted_instances": Field(lambda row: sum(map(is_drifted, row.instances.all())), **INSTANCES),
+        "drifted_instances": Field(lambda row: sum(one.has_drift for one in row.instances.all()), **INSTANCES),
         "unavailable_instances": Field(
             lambda row: sum(not is_status_check_ok(one) for one in row.instances.all()), **INSTANCES
         ),
@@ -83,7 +85,7 @@ INSTANCE = Shape(
         "scaling_groups": Field(lambda row: row.scaling_groups),
         "state": column("state"),
         "version": column("version", read_int),
-        "has_configuration_drift": Field(is_drifted),
+        "has_configuration_drift": column("has_drift", read_bool),
         "is_status_check_ok": Field(is_status_check_ok),
         "node_id": column("node__name"),
         "deployment_id": column("local__deployment__wire_id"),

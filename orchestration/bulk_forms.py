@@ -1,0 +1,42 @@
+"""Forms of what is done to many deployments."""
+
+from __future__ import annotations
+
+from django import forms
+
+from orchestration.group_models import DEFAULT_CONCURRENCY
+
+MOST_AT_ONCE = 1000
+
+
+class PaceForm(forms.Form):
+    """How many executions at once, and whether what stands in the way counts."""
+
+    concurrency = forms.IntegerField(
+        label="At once",
+        min_value=0,
+        max_value=MOST_AT_ONCE,
+        initial=DEFAULT_CONCURRENCY,
+        help_text="Executions at work at the same time. 0: they are made and wait until you raise it",
+    )
+    force = forms.BooleanField(
+        label="Force: also where another execution is under way, or where the state does not allow it", required=False
+    )
+
+
+class ConcurrencyForm(forms.Form):
+    """The pace of an execution group that runs."""
+
+    concurrency = forms.IntegerField(label="At once; 0 is a pause", min_value=0, max_value=MOST_AT_ONCE)
+
+    def first_error(self) -> str:
+        """What is wrong with it."""
+        return next((str(error) for errors in self.errors.values() for error in errors), "")
+
+
+class RemovalForm(forms.Form):
+    """Deletion of many."""
+
+    force = forms.BooleanField(
+        label="Force: also what is installed, at work, or has others standing on it", required=False
+    )
