@@ -30,6 +30,7 @@ FLAGS = (
     "ignore_failure",
     "install_first",
     "auto_correct_types",
+    "skip_drift_check",
 )
 
 

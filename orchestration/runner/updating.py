@@ -1,4 +1,4 @@
-"""The workflow `update`: uninstalls what is gone from a deployment, installs what is new, brings up to date what has changed.
+"""The workflow `update`: uninstalls what is gone from a deployment, installs what is new, brings up to date what has changed or drifted.
 
 The portal has written the new nodes and instances before, and takes the old ones away when this has succeeded.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloudify.decorators import workflow
-from cloudify.plugins import lifecycle
+from cloudify.plugins import lifecycle, workflows
 from cloudify.workflows.tasks_graph import make_or_get_graph
 
 NOT_LIVE = ("uninitialized", "deleted")
@@ -17,6 +17,9 @@ UPDATES = tuple(
     f"cloudify.interfaces.lifecycle.{name}"
     for name in ("preupdate", "update", "postupdate", "update_config", "update_apply", "update_postapply")
 )
+CHECK_DRIFT = "check_drift"
+OWN_DRIFT = "configuration_drift"
+DRIFTS_OF_RELATIONSHIPS = ("source_relationships_configuration_drift", "target_relationships_configuration_drift")
 
 
 @workflow(resumable=True)  # type: ignore[untyped-decorator]
@@ -91,13 +94,28 @@ class Work:
             )
         self.ctx.refresh_node_instances()
 
+    def drifted(self) -> set[Any]:
+        """Instances that were there before and differ from what is configured, as their checks say now."""
+        there = [one for one in self.ctx.node_instances if one.state not in NOT_LIVE and one.id not in self.new]
+        checked = [one.id for one in there if can_check_drift(one)]
+        if self.told.get("skip_drift_check") or not checked:
+            return set()
+        workflows._make_check_drift_graph(
+            self.ctx, node_instance_ids=checked, name="update-check-drift", ignore_failure=True
+        ).execute()
+        self.ctx.refresh_node_instances()
+        return {one for one in map(self.ctx.get_node_instance, checked) if differs(one)}
+
     def bring_up_to_date(self) -> None:
-        """Changed instances by their own operations, or by installing them anew with all that they contain."""
-        changed = {one for one in self.of("changed") if one.state not in NOT_LIVE and one.id not in self.new}
+        """Changed and drifted instances by their own operations, or by installing them anew with all that they contain."""
+        drifted = self.drifted()
+        changed = {one for one in self.of("changed") if one.state not in NOT_LIVE and one.id not in self.new} | drifted
         forced = {one for one in self.of("reinstall_list") if one.state not in NOT_LIVE}
         own = set() if self.told.get("force_reinstall") else {one for one in changed if has_updates(one)} - forced
         if own:
             make_update_graph(self.ctx, own, name="update-changed").execute()
+            for one in own & drifted:
+                forget_drift(self.ctx, one)
         anew = {} if self.told.get("skip_reinstall") else {one.id: one for one in changed - own}
         anew |= {one.id: one for one in forced}
         whole = {inner.id: inner for one in anew.values() for inner in one.get_contained_subgraph()}
@@ -110,6 +128,31 @@ class Work:
                 ignore_failure=bool(self.told.get("ignore_failure")),
                 related_nodes=set(self.ctx.node_instances) - chosen,
             )
+
+
+def can_check_drift(instance: Any) -> bool:
+    """Has the node, or one of its relationships, a check of its own?"""
+    lists = [instance.node.operations]
+    for relationship in instance.node.relationships:
+        lists += [relationship.source_operations, relationship.target_operations]
+    return any((one.get(name) or {}).get("operation") for one in lists for name in one if name.endswith(CHECK_DRIFT))
+
+
+def differs(instance: Any) -> bool:
+    """Did a check find something? One that failed has found nothing: that is no reason to change anything."""
+    found = instance.system_properties or {}
+    checks = [
+        found.get(OWN_DRIFT),
+        *(check for name in DRIFTS_OF_RELATIONSHIPS for check in (found.get(name) or {}).values()),
+    ]
+    return any(check and check.get("ok", True) and check.get("result") for check in checks)
+
+
+def forget_drift(ctx: Any, instance: Any) -> None:
+    """Its own operations have brought it back."""
+    gone = (OWN_DRIFT, *DRIFTS_OF_RELATIONSHIPS)
+    kept = {name: value for name, value in (instance.system_properties or {}).items() if name not in gone}
+    ctx.update_node_instance(instance.id, force=True, system_properties=kept)
 
 
 def has_updates(instance: Any) -> bool:

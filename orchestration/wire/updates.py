@@ -29,7 +29,6 @@ OPTIONS = {
     "workflow_id",
     "update_plugins",
     "reevaluate_active_statuses",
-    "skip_drift_check",
     "skip_heal",
     *updates.FLAGS,
 }
