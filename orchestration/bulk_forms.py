@@ -40,3 +40,27 @@ class RemovalForm(forms.Form):
     force = forms.BooleanField(
         label="Force: also what is installed, at work, or has others standing on it", required=False
     )
+
+
+class UpdateForm(forms.Form):
+    """How an update is carried out."""
+
+    install_first = forms.BooleanField(label="Install what is new before what is gone is uninstalled", required=False)
+    skip_install = forms.BooleanField(label="Do not install what is new", required=False)
+    skip_uninstall = forms.BooleanField(label="Do not uninstall what is gone", required=False)
+    skip_reinstall = forms.BooleanField(label="Do not install anew what has changed", required=False)
+    force_reinstall = forms.BooleanField(
+        label="Install anew what has changed, although it has an operation of its own for that", required=False
+    )
+    ignore_failure = forms.BooleanField(label="Go on when an operation of an uninstall fails", required=False)
+    skip_drift_check = forms.BooleanField(label="Leave alone what has drifted, and do not look for it", required=False)
+
+    def flags(self) -> dict[str, bool]:
+        """As updates.Wanted takes them."""
+        return dict(self.cleaned_data)
+
+
+class PlainPaceForm(forms.Form):
+    """How many executions at once."""
+
+    concurrency = PaceForm.base_fields["concurrency"]

@@ -37,11 +37,18 @@ class Preview:
     left_out: list[LeftOut]
     asked: dict[str, Any] = dataclasses.field(default_factory=dict)  # how it is to be done, for the digest
     notes: dict[int, Any] = dataclasses.field(default_factory=dict)  # by key of the deployment: what is said beside it
+    stamps: dict[int, str] = dataclasses.field(default_factory=dict)  # what each was when it was looked at
+    outlooks: dict[int, Any] = dataclasses.field(default_factory=dict)  # what an update would do to each
 
     @property
     def digest(self) -> str:
         """Tells whether what would happen is still what somebody looked at."""
-        told = [sorted(row.pk for row in self.acting), self.asked, sorted(self.notes.items())]
+        told = [
+            sorted(row.pk for row in self.acting),
+            self.asked,
+            sorted(self.notes.items()),
+            sorted(self.stamps.items()),
+        ]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     @property

@@ -20,20 +20,25 @@ from orchestration.update_steps import by_target, changed_nodes, steps_between
 State = DeploymentUpdate.State
 
 
+def prepare(update: DeploymentUpdate) -> Row:
+    """The plan of the new blueprint with the new inputs, for the tenant and in the name of whoever asks: it knows no deployment."""
+    blueprint = update.new_blueprint
+    if blueprint is None:
+        raise BlueprintProblem("dsl", "The new blueprint was deleted before the update began.")
+    return supervisor.host.prepare(
+        blueprint.plan or {},
+        update.new_inputs or {},
+        PlanAsker(update.local.deployment.tenant, update.created_by),
+        auto_correct_types=bool(update.options.get("auto_correct_types")),
+    )
+
+
 class Change:
     """A prepared plan beside what is deployed: steps, and instances to add, to remove, to link and to unlink."""
 
-    def __init__(self, update: DeploymentUpdate) -> None:
-        local, blueprint = update.local, update.new_blueprint
-        if blueprint is None:
-            raise BlueprintProblem("dsl", "The new blueprint was deleted before the update began.")
-        asker = PlanAsker(local.deployment.tenant, update.created_by)
-        self.prepared: Row = supervisor.host.prepare(
-            blueprint.plan or {},
-            update.new_inputs or {},
-            asker,
-            auto_correct_types=bool(update.options.get("auto_correct_types")),
-        )
+    def __init__(self, update: DeploymentUpdate, prepared: Row | None = None) -> None:
+        local = update.local
+        self.prepared: Row = prepared if prepared is not None else prepare(update)
         self.old_nodes: dict[str, Row] = {
             node.name: {**node.body, "name": node.name, "id": node.name, "type": node.type}
             for node in local.nodes.order_by("pk")

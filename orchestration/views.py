@@ -109,6 +109,11 @@ def show_deployment(
         "labels": deployment.labels.order_by("key", "value"),
         "inputs": [(name, as_text(value)) for name, value in sorted((local.inputs or {}).items())],
         "nodes": nodes_of(local),
+        "updates": list(
+            local.updates.select_related("old_blueprint", "new_blueprint", "execution", "created_by").defer(
+                "old_blueprint__plan", "new_blueprint__plan"
+            )[:PER_PAGE]
+        ),
         "executions": list(ran[:PER_PAGE]),
         "form": form,
         "may_start": is_own and may(user, "execution.start", request.tenant),

@@ -43,6 +43,7 @@ NOUNS = {
     "node-instances": "orchestration.NodeInstance",
     "deployment-groups": "orchestration.DeploymentGroup",
     "execution-groups": "orchestration.ExecutionGroup",
+    "updates": "orchestration.DeploymentUpdate",
     "deployment-updates": "orchestration.DeploymentUpdate",
     "execution-schedules": "orchestration.ExecutionSchedule",
     "tasks_graphs": "orchestration.TaskGraph",
