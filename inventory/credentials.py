@@ -137,7 +137,7 @@ def change_credential(*, by: Actor, credential: Credential, parts: Parts, prefix
         setattr(credential, part, stored.get(part))
     made = _entered(new)
     credential.own_parts = [part for part in PARTS if part in made or (part in own and stored.get(part) == own[part])]
-    credential.last_success_at = credential.last_failure_at = None
+    credential.last_success_at = credential.last_failure_at = credential.token_expires_at = None
     credential.last_failure = ""
     credential.save()
     _drop_unused(by, [secret for secret in own.values() if secret not in stored.values()])

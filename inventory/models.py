@@ -80,6 +80,9 @@ class Credential(models.Model):
     )
     # Parts ("token", ...) whose secrets were made from values entered for this credential, and go with it.
     own_parts = models.JSONField(default=list, editable=False)
+    token_expires_at = models.DateTimeField(
+        null=True, blank=True, editable=False
+    )  # as its manager told at the last look
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure = models.CharField(max_length=512, blank=True, editable=False)

@@ -163,7 +163,7 @@ def _note_credential(credential: CredentialRow, found: Climb) -> None:
     states = {rung.key: rung for rung in found.rungs}
     failed = found.failed_rung
     if states["credential"].state in (RungState.PASSED, RungState.WARNED):
-        changes["last_success_at"] = now
+        changes |= {"last_success_at": now, "token_expires_at": found.token_expires_at}
     if failed is not None and found.error_kind is ErrorKind.CREDENTIAL:
         changes |= {"last_failure_at": now, "last_failure": f"{failed.detail} {failed.remedy}".strip()[:512]}
     if changes:

@@ -160,6 +160,7 @@ class CredentialSerializer(serializers.ModelSerializer):
             "token_secret",
             "username_secret",
             "password_secret",
+            "token_expires_at",
             "last_success_at",
             "last_failure_at",
             "last_failure",

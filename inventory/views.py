@@ -21,6 +21,7 @@ from accounts.roles import may
 from inventory import exposing, labels
 from inventory.choosing import STATES_WORST_FIRST, chosen, read_choice, worst_first
 from inventory.credentials import sharing
+from inventory.ending import endings
 from inventory.filters import InvalidRule, parse
 from inventory.forms import LabelsForm
 from inventory.models import Environment, Filter, Label, Site
@@ -181,6 +182,7 @@ def show_environment(
         "uptime": uptime(list(environment.probes.order_by("-id").only("at", "is_ready", "milliseconds"))),
         "probe_every": settings.PROBE_EVERY_SECONDS,
         "sharing": sharing(environment),
+        "endings": endings(environment),
         "environment": environment,
         "placements": environment.placements.exclude(state="absent").select_related("service", "desired_version"),
         "rungs": list(probes[0].rungs) if probes else [],

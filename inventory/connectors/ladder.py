@@ -16,6 +16,7 @@ from inventory.connectors.policy import EndpointPolicy, Place, resolve
 from inventory.connectors.replies import Version
 from inventory.connectors.rungs import TITLES, Climb, Finding, Rung, RungState
 from inventory.connectors.sockets import dial, explain_no_connection
+from inventory.connectors.token_expiry import expiry_of, warning_of
 
 OLDEST_VERSION, NEWEST_MAJOR = (5, 1), 7
 SUFFICIENT_ROLES = frozenset(("user", "manager", "sys_admin"))
@@ -53,6 +54,7 @@ class Climber:
         self._places: tuple[Place, ...] = ()
         self._peer: Peer | None = None
         self._version: Version | None = None
+        self._token_expires_at: datetime | None = None
         self._refused: ManagerError | None = None
         self._error_kind: ErrorKind | None = None
 
@@ -63,6 +65,7 @@ class Climber:
             tuple(self._rungs),
             fingerprint=peer.fingerprint if peer else "",
             certificate_expires_at=peer.expires_at if peer else None,
+            token_expires_at=self._token_expires_at,
             version=version.version if version else "",
             edition=version.edition if version else "",
             error_kind=self._error_kind,
@@ -187,7 +190,10 @@ class Climber:
         if self._refused is not None:
             raise self._refused
         self._whoami = self._client.whoami()
-        return Finding(f"We are {self._whoami.username} there.")
+        self._token_expires_at = expiry_of(self._client)
+        found = Finding(f"We are {self._whoami.username} there.")
+        found.remedies += filter(None, [warning_of(self._token_expires_at)])
+        return found
 
     def _enter_tenant(self) -> Finding:
         try:

@@ -21,7 +21,7 @@ from inventory.connectors.resources import (
     NodeInstance,
     UpdateStep,
 )
-from inventory.connectors.shapes import items, mapping, number, text, total
+from inventory.connectors.shapes import items, mapping, number, text, text_or_empty, total
 from inventory.connectors.transport import Reply
 
 Query = Iterable[tuple[str, str]]
@@ -57,6 +57,10 @@ class ManagerClient(Conversation):
         """Make a token for this account. `expires` as the manager takes it ('+30 days'); empty: never."""
         body = {"description": description, **({"expiration_date": expires} if expires else {})}
         return self._send("POST", "/tokens", Token.read, body)
+
+    def token_expiration(self, token_id: str) -> str:
+        """When a token of ours ends, as text; empty: never."""
+        return self._get(f"/tokens/{_id(token_id)}", lambda content: text_or_empty(content, "expiration_date"))
 
     def revoke_token(self, token_id: str) -> None:
         self._request("DELETE", f"/tokens/{_id(token_id)}", self._headers)

@@ -49,6 +49,7 @@ class Climb:
     rungs: tuple[Rung, ...]
     fingerprint: str = ""
     certificate_expires_at: datetime | None = None
+    token_expires_at: datetime | None = None  # none: it has no end, or that is not told
     version: str = ""
     edition: str = ""
     error_kind: ErrorKind | None = None

@@ -21,6 +21,7 @@ class Account:
     role: str = "default"
     token: str = ""
     is_token_expired: bool = False
+    token_until: str = ""  # as the manager writes it
 
     def role_in(self, tenant: str) -> str:
         return "sys_admin" if self.role == "sys_admin" else self.tenants.get(tenant, "")

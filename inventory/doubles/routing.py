@@ -69,6 +69,12 @@ def about(
         return 200, {"status": "OK", "services": {"RabbitMQ": {"is_remote": True, "status": "Active"}}}
     if method == "GET" and head == "user":
         return 200, account.answer(with_data=query.get("_get_data") == ["true"])
+    if method == "GET" and head == "tokens" and parts[1:] == account.token.split("-")[1:2]:
+        return 200, {
+            "id": parts[1],
+            "value": f"ctok-{parts[1]}-********",
+            "expiration_date": account.token_until or None,
+        }
     if method == "GET" and head == "tenants":
         return listed([{"name": name, "groups": 0, "users": 1, "user_roles": None} for name in sorted(tenants)], query)
     return None

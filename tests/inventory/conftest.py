@@ -1,4 +1,4 @@
-"""Doubles of remote managers on loopback, which the endpoint policy must allow for that."""
+"""Doubles of remote managers on loopback, which the endpoint policy must allow for that; an SSH server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import pytest
 
 from inventory import probing
 from inventory.connectors.address import Timeouts
+from inventory.connectors.ssh import connect
 from inventory.doubles import ManagerDouble
+from tests.services import sshd as servers
+from tests.services.shared import Missing
+from tests.services.sshd import LOOPBACK
 
 
 @pytest.fixture
@@ -35,3 +39,18 @@ def secure(loopback) -> Iterator[ManagerDouble]:
     """A manager that speaks https, with a certificate of an authority of its own."""
     with ManagerDouble.secure() as double:
         yield double
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    try:
+        with servers.running(tmp_path_factory.mktemp("sshd")) as server:
+            yield server
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def host(sshd):
+    with connect(sshd.address, sshd.credential, policy=LOOPBACK) as host:
+        yield host

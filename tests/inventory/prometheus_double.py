@@ -6,6 +6,7 @@ import base64
 import gzip
 import http.server
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -41,6 +42,16 @@ def answers(moment: str) -> Answers:
     return Answers(samples, told["failures"])
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """One that keeps quiet where a client leaves early, or never meant to stay."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # of which TLS errors and resets are
+            super().handle_error(request, client_address)
+
+
 class Cluster:
     """The Prometheus servers of the recorded cluster, one a host, all at one port; `moment` is what they tell.
 
@@ -56,8 +67,7 @@ class Cluster:
         context = (certified or self.authority).issue(tuple(host.private_address for host in HOSTS)).server_context()
         self.port, self.servers = 0, []
         for host in HOSTS:
-            server = http.server.ThreadingHTTPServer((host.private_address, self.port), self.handler(host.name))
-            server.daemon_threads = True
+            server = Server((host.private_address, self.port), self.handler(host.name))
             self.port = server.server_address[1]
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
             self.servers.append(server)

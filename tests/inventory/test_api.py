@@ -14,7 +14,7 @@ from runs.models import Run
 from tests import factories as people
 from tests.factories import actor
 from tests.inventory import factories
-from tests.inventory.test_exposing import TOKEN
+from tests.inventory.exposed import TOKEN
 from tests.runs.drive import drive
 
 pytestmark = pytest.mark.django_db

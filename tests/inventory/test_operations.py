@@ -14,7 +14,7 @@ from inventory.operations import ProbeEnvironment
 from runs.models import Event, Run, Step
 from tests.factories import actor
 from tests.inventory import factories
-from tests.inventory.test_exposing import TOKEN, exposed
+from tests.inventory.exposed import TOKEN, exposed
 from tests.runs.drive import drive
 from tests.runs.factories import start
 

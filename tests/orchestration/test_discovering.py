@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from inventory.discovering import discover_tenants, expose_tenants
-from inventory.exposing import probe
+from inventory.exposing import expose, probe
 from inventory.models import Credential, Environment
 from tests.factories import actor
 from tests.orchestration.running import PASSWORD
@@ -49,3 +49,15 @@ def test_the_tenants_become_environments_that_are_ready_with_one_token_made_ther
     assert again.skipped == ("t2",) and Environment.objects.count() == 2
     with pytest.raises(ValidationError, match="too little to deploy"):
         expose_tenants(by=actor(alice), tenant=acme, remote_tenants=["default_tenant"], **where("vera") | {"endpoint": where("vera")["endpoint"].replace("127.0.0.1", "localhost")})  # fmt: skip
+
+
+def test_until_when_a_token_made_there_holds_is_known_here(acme, alice, manager, where):
+    made = manager.call("POST", "/tokens", user="bob", json={"expiration_date": "+2 days"}).json()
+    environment = expose(
+        by=actor(alice), tenant=acme, name="hq", endpoint=where("bob")["endpoint"], token=made["value"]
+    )
+    assert (environment.state, environment.credential.token_expires_at.isoformat()[:19]) == (
+        "degraded",
+        made["expiration_date"][:19],
+    )
+    assert "The token expires in 1 day." in environment.why

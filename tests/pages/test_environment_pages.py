@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import AuditEntry, Secret
 from inventory.doubles import ManagerDouble
-from inventory.models import Environment, Label, Site
+from inventory.models import Credential, Environment, Label, Site, SubManager
 from runs.models import Run
 from tests.inventory import factories as inventory
 
@@ -235,3 +238,16 @@ def test_sites_of_others_are_not_there(signed_in, charlie, acme):
     site = inventory.site(acme)
     assert signed_in(charlie).get(f"/sites/{site.pk}/").status_code == 404
     assert signed_in(charlie).post(f"/sites/{site.pk}/delete/").status_code == 404
+
+
+def test_what_ends_soon_or_has_ended_is_said_with_what_to_do(signed_in, alice, acme):
+    environment = inventory.environment(acme, "edge")
+    address = f"/environments/{environment.pk}/"
+    assert "Token until" not in signed_in(alice).get(address).text
+    for days, words in ((3, "by Change before then"), (-1, "enter a new one by Change<"), (300, "Token until")):
+        until = timezone.now() + timedelta(days=days)
+        Credential.objects.update(token_expires_at=until)
+        SubManager.objects.update(certificate_expires_at=until)
+        shown = signed_in(alice).get(address).text
+        assert words in shown and f"{until:%b %Y}" in shown
+        assert ("renew it at the manager" in shown) is (days < 30) is ("enter a new one" in shown)

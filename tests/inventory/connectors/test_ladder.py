@@ -1,6 +1,7 @@
 """The connection ladder: where it stops, what it says, what it warns of."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,7 +44,13 @@ def test_a_good_manager_is_climbed_to_the_top(secure):
     assert (result.version, result.edition) == ("7.1.0.dev1", "community")
     assert "TLSv1.3" in result.rungs[2].detail and "DeployOn test authority" in result.rungs[2].detail
     assert result.warnings == ()
-    assert len(secure.requests) == 4
+    assert [path.partition("?")[0] for _, path, *_ in secure.requests] == [
+        "/ok",
+        "/version",
+        "/user",
+        "/tokens/alice",
+        "/deployments",
+    ]
 
 
 def test_the_rungs_can_be_watched_one_by_one(double):
@@ -224,3 +231,30 @@ def test_a_clock_that_is_wrong_is_warned_of(skew, words):
 def test_no_rung_ever_shows_a_secret(double):
     for credential in (ALICE, Credential.by_password("alice", "wrong-password")):
         assert not any(secret in repr(climb(double.address(), credential, LOOPBACK)) for secret in credential.secrets)
+
+
+@pytest.mark.parametrize(
+    ("until", "is_warned"),
+    [({"days": 3}, True), ({"hours": 5}, True), ({"days": 30}, False), (None, False)],
+)
+def test_a_token_that_ends_soon_is_a_warning_and_when_it_ends_is_kept(double, until, is_warned):
+    ends_at = datetime.now(UTC) + timedelta(**until) if until else None
+    text = f"{ends_at:%Y-%m-%dT%H:%M:%S}.000Z" if ends_at else ""
+    token = "ctok-till-0123456789"
+    double.add_account(Account("till", "pw-of-till", {"acme": "user"}, token=token, token_until=text))
+    result = climb(double.address(), Credential.by_token(token), LOOPBACK)
+    assert result.is_ready and (
+        result.token_expires_at == ends_at.replace(microsecond=0) if ends_at else not result.token_expires_at
+    )
+    assert ("credential" in {rung.key for rung in result.warnings}) is is_warned
+    assert is_warned is any("token expires" in rung.remedy for rung in result.rungs)
+
+
+@pytest.mark.parametrize("reply", ["nonsense", "2030-13-99"])
+def test_a_manager_that_tells_no_end_or_nonsense_is_climbed_all_the_same(double, reply):
+    token = "ctok-odd-0123456789"
+    double.add_account(Account("odd", "pw-of-odd", {"acme": "user"}, token=token, token_until=reply))
+    assert climb(double.address(), Credential.by_token(token), LOOPBACK).token_expires_at is None
+    double.faults = [Fault(FaultKind.ERROR, path="/tokens")]
+    result = climb(double.address(), Credential.by_token(token), LOOPBACK)
+    assert result.is_ready and result.token_expires_at is None
