@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from inventory.connectors.errors import ManagerError
-from inventory.connectors.fetching import fetch, without_login
-from inventory.connectors.policy import EndpointPolicy
 from inventory.doubles import Fault, FaultKind, ManagerDouble
 from inventory.models import Credential, Deployment, SubManager
 from orchestration import components, components_looks
@@ -366,46 +364,3 @@ def test_without_a_client_this_installation_answers_in_the_name_of_the_starter(e
     execution.created_by = bob
     with connect(execution, {}, []) as viewer, pytest.raises(ManagerError, match="not permitted"):
         viewer.start_execution("here", "install")
-
-
-# --- fetching -------------------------------------------------------------------------------------------------------------
-
-
-LOOPBACK = EndpointPolicy.of(["127.0.0.1/32"])
-
-
-def test_a_redirect_is_followed_and_the_login_is_not_sent_to_another_host(files):
-    files.put("/end.zip", b"content")
-    files.moved["/start"] = "/end.zip"
-    url = files.url.replace("http://", f"http://{LOGIN[0]}:{LOGIN[1]}@")
-    found = fetch(f"{url}/start", LOOPBACK)
-    assert (found.content, found.file_name) == (b"content", "end.zip")
-    assert [bool(said) for _, said in files.asked] == [True, True]
-    with shelf() as other:
-        other.put("/far.zip", b"far")
-        files.moved["/away"] = f"{other.url}/far.zip"
-        assert fetch(f"{url}/away", LOOPBACK).content == b"far"
-        assert other.asked == [("/far.zip", "")]
-
-
-def test_an_endless_chain_and_too_large_a_file_and_a_forbidden_address_are_refused(files):
-    files.moved["/loop"] = "/loop"
-    files.put("/large", b"x" * 5000)
-    files.moved["/metadata"] = "http://169.254.169.254/latest"
-    for path, words in (("/loop", "without an end"), ("/large", "larger than"), ("/metadata", "must not call")):
-        with pytest.raises(ManagerError, match=words):
-            fetch(f"{files.url}{path}", LOOPBACK, most_bytes=1000)
-    with pytest.raises(ManagerError, match="must not call"):
-        fetch(f"{files.url}/large", EndpointPolicy())
-
-
-@pytest.mark.parametrize(
-    "url", ["", "app.zip", "file:///etc/passwd", "http://", "https://host:abc/x", "https://ho st/x"]
-)
-def test_what_is_no_address_is_refused(url):
-    with pytest.raises(ManagerError):
-        fetch(url, LOOPBACK)
-
-
-def test_an_address_is_shown_without_what_is_secret_in_it():
-    assert without_login("https://u:t0ken@host:8443/a/b.zip?sig=x#y") == "https://host:8443/a/b.zip"

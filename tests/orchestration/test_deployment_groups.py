@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,21 +16,6 @@ from tests.inventory.factories import environment
 from tests.orchestration import factories as made
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-
-
-@pytest.fixture
-def call(client, db):
-    """`call(user, method, path, body=..., tenant=...)` by token."""
-    tokens = {}
-
-    def make(user, method, path, body=None, *, tenant="acme"):
-        if user.pk not in tokens:
-            tokens[user.pk] = factories.token(user)
-        headers = {"Authentication-Token": tokens[user.pk], "Tenant": tenant}
-        data = "" if body is None else json.dumps(body)
-        return client.generic(method, f"/api/v3.1{path}", data, content_type="application/json", headers=headers)
-
-    return make
 
 
 def labels(wire_id):

@@ -150,18 +150,26 @@ def test_deployments_go_to_the_group_of_how_their_execution_ended(home):
     assert home.await_(path, lambda row: row["status"] in ENDED)["status"] == "failed"
 
 
-def test_a_paused_group_begins_when_its_concurrency_is_raised(home):
+def scripts_in_a_group(home, name: str, prefix: str, delay: int) -> None:
+    """Three deployments whose install lasts so many seconds, in a group of that name."""
     body = {
         "blueprint_id": "gscript",
-        "default_inputs": {"delay": 0},
-        "new_deployments": [{"id": f"gp{n}"} for n in range(3)],
+        "default_inputs": {"delay": delay},
+        "new_deployments": [{"id": f"{prefix}{n}"} for n in range(3)],
     }
-    assert home.call("PUT", "/deployment-groups/paused", json=body).status_code == 200
+    assert home.call("PUT", f"/deployment-groups/{name}", json=body).status_code == 200
     await_idle(home)
-    started = home.call(
-        "POST", "/execution-groups", json={"deployment_group_id": "paused", "workflow_id": "install", "concurrency": 0}
-    ).json()
-    path = f"/execution-groups/{started['id']}"
+
+
+def installing(home, name: str, concurrency: int) -> str:
+    """The address of the execution group that installs all of them."""
+    asked = {"deployment_group_id": name, "workflow_id": "install", "concurrency": concurrency}
+    return f"/execution-groups/{home.call('POST', '/execution-groups', json=asked).json()['id']}"
+
+
+def test_a_paused_group_begins_when_its_concurrency_is_raised(home):
+    scripts_in_a_group(home, "paused", "gp", 0)
+    path = installing(home, "paused", 0)
     time.sleep(1)
     assert home.call("GET", path).json()["status"] == "queued"
     assert home.call("PATCH", path, json={"concurrency": 3}).json()["concurrency"] == 3
@@ -180,21 +188,12 @@ def test_a_failed_creation_fails_what_waited_for_it(home):
 
 
 def test_a_running_group_is_cancelled(home):
-    body = {
-        "blueprint_id": "gscript",
-        "default_inputs": {"delay": 60},
-        "new_deployments": [{"id": f"gc{n}"} for n in range(3)],
-    }
-    assert home.call("PUT", "/deployment-groups/slow", json=body).status_code == 200
-    await_idle(home)
-    started = home.call(
-        "POST", "/execution-groups", json={"deployment_group_id": "slow", "workflow_id": "install", "concurrency": 1}
-    ).json()
-    path = f"/execution-groups/{started['id']}"
+    scripts_in_a_group(home, "slow", "gc", 60)
+    path = installing(home, "slow", 1)
     home.await_(path, lambda row: row["status"] == "started")
     assert home.call("POST", path, json={"action": "kill"}).status_code == 200
     home.await_(path, lambda row: row["status"] in ENDED)
-    found = home.call("GET", f"/executions?_group_id={started['id']}&_include=status").json()["items"]
+    found = home.call("GET", f"/executions?_group_id={path.rpartition('/')[2]}&_include=status").json()["items"]
     assert {row["status"] for row in found} == {"cancelled"}
     removed = home.call("DELETE", "/deployment-groups/slow?delete_deployments=true&force=true")
     assert removed.status_code == 200, removed.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import threading
 
 import pytest
@@ -16,25 +15,9 @@ from accounts.models import AuditEntry, Membership
 from inventory.models import Deployment
 from orchestration import schedules
 from orchestration.models import Execution, ExecutionSchedule
-from tests import factories
 from tests.orchestration import factories as made
 
 MINUTE = datetime.timedelta(minutes=1)
-
-
-@pytest.fixture
-def call(client, db):
-    """`call(user, method, path, body=..., tenant=...)` by token."""
-    tokens = {}
-
-    def make(user, method, path, body=None, *, tenant="acme"):
-        if user.pk not in tokens:
-            tokens[user.pk] = factories.token(user)
-        headers = {"Authentication-Token": tokens[user.pk], "Tenant": tenant}
-        data = "" if body is None else json.dumps(body)
-        return client.generic(method, f"/api/v3.1{path}", data, content_type="application/json", headers=headers)
-
-    return make
 
 
 def scheduled(local, alice, *, due_in=-MINUTE / 2, **more):
