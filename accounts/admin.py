@@ -15,7 +15,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from accounts import admin_forms, audit, secrets, services, tokens
 from accounts.actors import Actor
 from accounts.errors import Conflict
-from accounts.models import ApiToken, AuditChain, AuditEntry, Group, LoginFailure, Membership, Secret, Tenant, User
+from accounts.models import (
+    ApiToken,
+    AuditChain,
+    AuditEntry,
+    Group,
+    LoginFailure,
+    Membership,
+    RolePermission,
+    Secret,
+    Tenant,
+    User,
+)
 
 REFUSALS = (Conflict, ValidationError, ProtectedError, PermissionDenied)
 
@@ -255,6 +266,14 @@ class MembershipAdmin(AuditedAdmin):
 
     def remove(self, by: Actor, row: Membership) -> None:
         services.remove_membership(by=by, membership=row)
+
+
+@admin.register(RolePermission)
+class RolePermissionAdmin(ReadOnlyAdmin):
+    """Where roles may otherwise than by default; changed on the page of permissions, which shows whom it hits."""
+
+    list_display = ["action", "role", "is_allowed"]
+    list_filter = ["role", "is_allowed"]
 
 
 @admin.register(Secret)

@@ -19,6 +19,7 @@ from accounts import secrets, services, throttle, tokens
 from accounts.actors import Actor, actor_of
 from accounts.models import ApiToken, AuditEntry, Group, Membership, Secret, Tenant, User
 from accounts.reads import visible_audit, visible_secrets
+from accounts.rights_api import Permissions
 from accounts.roles import ACTIONS, OPEN_ACTIONS, may, roles_in, tenants_of
 from accounts.serializers import (
     AuditEntrySerializer,
@@ -325,6 +326,7 @@ routes: list[tuple[str, type, str]] = [
     ("groups", Groups, "group"),
     ("tenants", Tenants, "tenant"),
     ("memberships", Memberships, "membership"),
+    ("permissions", Permissions, "permission"),
     ("secrets", Secrets, "secret"),
     ("tokens", Tokens, "token"),
     ("audit", Audit, "audit"),

@@ -9,6 +9,9 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils import timezone
 
+from accounts.audit_models import AuditChain as AuditChain
+from accounts.audit_models import AuditEntry as AuditEntry
+
 
 class SystemRole(models.TextChoices):
     """What a user is in the whole installation; exactly one each."""
@@ -142,6 +145,21 @@ class Membership(models.Model):
         return f"{self.user or self.group} is {self.role} in {self.tenant}"
 
 
+class RolePermission(models.Model):
+    """Where a role may otherwise than accounts.roles.ACTIONS says: no row, no difference."""
+
+    role = models.CharField(max_length=16, choices=TenantRole)
+    action = models.CharField(max_length=64)  # a key of accounts.roles.ACTIONS
+    is_allowed = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "action"], name="one_answer_per_role_and_action")]
+        ordering = ["action", "role"]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.action}"
+
+
 class Secret(models.Model):
     """A sealed value: to reach something (credential) or for blueprints; only accounts.vault opens it."""
 
@@ -205,44 +223,3 @@ class LoginFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
-
-
-class AuditChain(models.Model):
-    """The head of one hash chain; its row is the lock under which the next entry is written."""
-
-    name = models.CharField(primary_key=True, max_length=256)  # tenant name, or "" for the installation's own
-    sequence = models.PositiveBigIntegerField(default=0)  # of the last entry; 0: none yet
-    hash = models.CharField(max_length=64, blank=True)  # of the last entry
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name or "installation"
-
-
-class AuditEntry(models.Model):
-    """A change that a person or a token asked for; one hash chain a tenant (`chain` "" is the installation's own)."""
-
-    chain = models.CharField(max_length=256)  # tenant name, or "" for what belongs to no tenant
-    sequence = models.PositiveBigIntegerField()
-    at = models.DateTimeField()
-    actor = models.CharField(max_length=256)  # user name; kept when the user is deleted
-    via = models.CharField(max_length=32, blank=True)  # page, api, admin, token ctok-<id>, command
-    action = models.CharField(max_length=64)  # "environment.create"
-    object_type = models.CharField(max_length=64)
-    object_id = models.CharField(max_length=256)
-    object_name = models.CharField(max_length=256, blank=True)
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
-    previous_hash = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["chain", "sequence"], name="audit_sequence_per_chain")]
-        indexes = [models.Index(fields=["chain", "-at"]), models.Index(fields=["object_type", "object_id"])]
-        ordering = ["-id"]
-        verbose_name_plural = "audit entries"
-
-    def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.object_name or self.object_id}"

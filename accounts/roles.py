@@ -7,7 +7,7 @@ import dataclasses
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 
-from accounts.models import Membership, SystemRole, Tenant, TenantRole, User
+from accounts.models import Membership, RolePermission, SystemRole, Tenant, TenantRole, User
 
 _VIEW = frozenset(TenantRole)
 _OPERATE = frozenset({TenantRole.MANAGER, TenantRole.USER, TenantRole.OPERATIONS})
@@ -18,7 +18,8 @@ _SYSTEM: frozenset[TenantRole] = frozenset()  # system administrators only
 # Everybody who is signed in, whatever the tenant.
 OPEN_ACTIONS = frozenset({"installation.view", "token.manage_own", "account.manage_own"})
 
-# action -> tenant roles that may; a system administrator may everything. Source: the roles of the genuine manager.
+# action -> tenant roles that may unless RolePermission says otherwise (`read_rights`); a system administrator may everything.
+# Source: the roles of the genuine manager.
 ACTIONS: dict[str, frozenset[TenantRole]] = {
     "deployment.view": _VIEW,
     "deployment.change": _OPERATE,
@@ -52,8 +53,13 @@ ACTIONS: dict[str, frozenset[TenantRole]] = {
     "user.manage": _SYSTEM,
     "tenant.manage": _SYSTEM,
     "global.create": _SYSTEM,
+    "permission.manage": _SYSTEM,
     "installation.manage": _SYSTEM,
 }
+# These reach beyond one tenant, hence no tenant's role can be given them; permissions themselves are governed by one of them.
+FIXED_ACTIONS = frozenset(action for action, roles in ACTIONS.items() if not roles)
+
+Rights = dict[str, frozenset[TenantRole]]  # action -> tenant roles that may
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +69,21 @@ class Access:
     is_sys_admin: bool
     roles: dict[int, frozenset[TenantRole]]  # by tenant id
     tenants: tuple[Tenant, ...]  # with a role, by name
+    rights: Rights = dataclasses.field(default_factory=lambda: ACTIONS, repr=False)
+
+
+def read_rights() -> Rights:
+    """What each tenant role may now: one query, asked anew for every request, so that a change holds at once everywhere."""
+    rights = dict(ACTIONS)
+    for role, action, is_allowed in RolePermission.objects.values_list("role", "action", "is_allowed"):
+        if action in rights and action not in FIXED_ACTIONS and role in TenantRole:
+            found = {TenantRole(role)}
+            rights[action] = rights[action] | found if is_allowed else rights[action] - found
+    return rights
 
 
 def read_access(user: User) -> Access:
-    """At most two queries, whatever the number of tenants."""
+    """At most three queries, whatever the number of tenants."""
     rows = Membership.objects.filter(Q(user=user) | Q(group__users=user)).select_related("tenant")
     roles: dict[int, set[TenantRole]] = {}
     tenants: dict[int, Tenant] = {}
@@ -78,6 +95,7 @@ def read_access(user: User) -> Access:
         is_sys_admin=is_sys_admin,
         roles={tenant: frozenset(found) for tenant, found in roles.items()},
         tenants=tuple(sorted(tenants.values(), key=lambda tenant: tenant.name)),
+        rights=ACTIONS if is_sys_admin or not roles else read_rights(),
     )
 
 
@@ -103,7 +121,10 @@ def may(user: User | AnonymousUser, action: str, tenant: Tenant | None = None) -
         return True
     if user.is_sys_admin:
         return True
-    return tenant is not None and bool(ACTIONS[action] & roles_in(user, tenant))
+    if tenant is None:
+        return False
+    access: Access = user.access or read_access(user)
+    return bool(access.rights[action] & access.roles.get(tenant.pk, frozenset()))
 
 
 def tenants_of(user: User) -> list[Tenant]:

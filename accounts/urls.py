@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import governing_views, views
+from accounts import governing_views, rights_views, views
 
 urlpatterns: list[URLPattern] = [
     path("login/", views.sign_in, name="login"),
@@ -22,5 +22,6 @@ urlpatterns: list[URLPattern] = [
         name="member-remove",
     ),
     path("users/", governing_views.user_list, name="users"),
+    path("permissions/", rights_views.permission_table, name="permissions"),
     path("audit/", governing_views.audit_list, name="audit"),
 ]

@@ -9,8 +9,8 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, Value, When
 
-from accounts.models import Tenant, TenantRole, User, Visibility
-from accounts.roles import roles_in
+from accounts.models import Tenant, User, Visibility
+from accounts.roles import may, roles_in
 from inventory import patterns  # noqa: F401  (registers the lookups)
 from inventory.filters import LABEL, Rule
 from inventory.label_rules import ENVIRONMENT_TYPE, PARENT_KEY, TYPE_KEY
@@ -46,16 +46,16 @@ def _foreign(field: str, tenant: Tenant) -> Case:
 
 
 def visible(user: User | None, tenant: Tenant, prefix: str = "") -> Q:
-    """What a user sees in a tenant: its rows, private ones only as creator, manager or system administrator, and global rows.
+    """What a user sees in a tenant: its rows, private ones only as creator or by `private.see`, and global rows.
 
     No user is the system itself, which sees what a system administrator sees. `prefix` leads from the row to its owner's columns.
     """
-    roles = frozenset(TenantRole) if user is None or user.is_sys_admin else roles_in(user, tenant)
-    if not roles:
-        return Q(pk__in=[])
     here = Q(**{f"{prefix}tenant": tenant})
-    if TenantRole.MANAGER not in roles:
-        here &= ~Q(**{f"{prefix}visibility": Visibility.PRIVATE}) | Q(**{f"{prefix}created_by": user})
+    if user is not None and not user.is_sys_admin:
+        if not roles_in(user, tenant):
+            return Q(pk__in=[])
+        if not may(user, "private.see", tenant):
+            here &= ~Q(**{f"{prefix}visibility": Visibility.PRIVATE}) | Q(**{f"{prefix}created_by": user})
     return here | Q(**{f"{prefix}visibility": Visibility.GLOBAL})
 
 

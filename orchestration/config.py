@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import SystemRole, TenantRole
-from accounts.roles import ACTIONS, OPEN_ACTIONS
+from accounts.roles import OPEN_ACTIONS, read_rights
 
 # What workflows read: as genuine managers have it.
 WORKFLOW = {
@@ -46,11 +46,11 @@ def items_of(scope: str | None = None) -> list[dict[str, Any]]:
 
 
 def authorization() -> dict[str, Any]:
-    """{"roles": [...], "permissions": {action: [roles]}}: the one table that decides everywhere."""
+    """{"roles": [...], "permissions": {action: [roles]}}: what decides everywhere, as it is now."""
     roles = [{"name": str(role.value), "type": "system_role", "description": str(role.label)} for role in SystemRole]
     roles += [{"name": str(role.value), "type": "tenant_role", "description": str(role.label)} for role in TenantRole]
     everybody = [role["name"] for role in roles]
     permissions = dict.fromkeys(sorted(OPEN_ACTIONS), everybody)
-    for action, allowed in sorted(ACTIONS.items()):
+    for action, allowed in sorted(read_rights().items()):
         permissions[action] = [str(SystemRole.SYS_ADMIN.value), *sorted(str(role.value) for role in allowed)]
     return {"roles": roles, "permissions": permissions}

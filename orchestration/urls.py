@@ -18,6 +18,7 @@ from orchestration.wire import (
     graphs,
     installation,
     nodes,
+    permissions,
     schedules,
     secret_share,
     secrets,
@@ -44,7 +45,6 @@ def wire(address: str, view: Any) -> URLPattern:
 REFUSED = [
     *(wire(name, elsewhere.refused(name, lists=True)) for name in elsewhere.LISTS),
     *(wire(f"{name}/<path:rest>", elsewhere.refused(name)) for name in elsewhere.BELOW),
-    wire("permissions/<str:role>/<str:name>", elsewhere.refused("permissions")),
     wire("contacts", elsewhere.refused("contacts")),
 ]
 
@@ -74,8 +74,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("tenants/<str:name>", tenants.TenantDetail),
     wire("tokens", tokens.Tokens),
     wire("tokens/<str:wire_id>", tokens.Token),
-    wire("permissions", elsewhere.Permissions),
-    wire("permissions/<str:role>", elsewhere.Permissions),
+    wire("permissions", permissions.Permissions),
+    wire("permissions/<str:role>", permissions.Permissions),
+    wire("permissions/<str:role>/<str:name>", permissions.Permission),
     wire("blueprints", blueprints.BlueprintList),
     wire("blueprints/<str:wire_id>", blueprints.BlueprintDetail),
     wire("blueprints/<str:wire_id>/validate", blueprints.BlueprintValidate),

@@ -29,9 +29,10 @@ GOVERN = (
     ("Filters", "filter", "filters", "filters"),
     ("Audit", "history", "audit", "audit"),
     ("Tenants", "building", "tenants", "tenants"),
+    ("Permissions", "shield-check", "permissions", "permissions"),
     ("Admin", "settings", "admin:index", "admin"),
 )
-ADMIN_ONLY = {"tenants", "admin"}
+ADMIN_ONLY = {"tenants", "permissions", "admin"}
 PLACES = {"users": "tenants"}  # pages that belong to an entry of another name
 OWN_LOOK = ("/admin/", "/api/")  # they have surroundings of their own
 
@@ -47,7 +48,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     is_admin = user.is_sys_admin
     sees_audit = may(user, "audit.view", tenant)
     rollout = None
-    if tenant is not None:
+    if tenant is not None and may(user, "rollout.view", tenant):
         at_work = Rollout.objects.filter(tenant=tenant, run__state__in=ACTIVE_RUN_STATES)
         rollout = at_work.select_related("version__service").only("version__service__name").order_by("-id").first()
     return shown | {

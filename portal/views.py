@@ -34,15 +34,18 @@ def overview(request: PersonRequest) -> HttpResponse:
     tenant, user = request.tenant, request.user
     if tenant is None or not may(user, "deployment.view", tenant):
         return render(request, "portal/overview.html", {"tenant": None})
+    sees_rollouts = may(user, "rollout.view", tenant)
     seen = Environment.objects.visible_to(user, tenant)
+    if not may(user, "environment.view", tenant):
+        seen = seen.none()
     counted = dict(seen.order_by().values_list("state").annotate(Count("pk")))
     sees_audit = may(user, "audit.view", tenant)
-    needed = failed_rollouts(tenant) + troubled(seen)
+    needed = (failed_rollouts(tenant) if sees_rollouts else []) + troubled(seen)
     shown = {
         "needs": needed[:SHOWN],
         "needs_more": len(needed[SHOWN:]),
         "needs_total": len(needed),
-        "running": running(tenant),
+        "running": running(tenant) if sees_rollouts else [],
         "counts": [(state, counted.get(state, 0)) for state in STATES_WORST_FIRST],
         "total": sum(counted.values()),
         "checked_at": seen.aggregate(latest=Max("last_probe_at"))["latest"],

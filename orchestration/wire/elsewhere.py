@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.roles import ACTIONS, OPEN_ACTIONS
-from orchestration.config import authorization
 from orchestration.errors import Refused
 from orchestration.wire.installation import OpenView, whole
 from orchestration.wire.views import WireView
@@ -30,7 +28,6 @@ REASONS = {
     "log-bundles": "Log bundles are not made by this manager: it writes its log to standard output, where the service manager keeps it.",
     "agents": "This manager installs no agents: operations run on the manager or over SSH.",
     "ldap": "This manager asks no LDAP server: users sign in with a name and a password that it keeps, or with a token.",
-    "permissions": "What a role may do is fixed here (GET /permissions): give the user another role in the tenant.",
     "maintenance": (
         "There is no maintenance mode: an update of this manager lets what runs finish or go on afterwards, so stopping is safe."
     ),
@@ -132,21 +129,3 @@ class Ldap(OpenView):
 
     def post(self, request: Request) -> Response:
         raise Refused(405, "method_not_allowed_error", REASONS["ldap"])
-
-
-class Permissions(OpenView):
-    """GET /permissions and /permissions/ROLE: this portal's own actions, and the roles that may."""
-
-    def get(self, request: Request, role: str = "") -> Response:
-        table = authorization()
-        known = [one["name"] for one in table["roles"]]
-        if role and role not in known:
-            raise Refused(404, "not_found_error", f"There is no role `{role}`. Roles: {', '.join(known)}")
-        return whole(
-            [
-                {"role": name, "permission": action}
-                for action in sorted({*ACTIONS, *OPEN_ACTIONS})
-                for name in table["permissions"][action]
-                if role in ("", name)
-            ]
-        )

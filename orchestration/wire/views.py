@@ -138,10 +138,11 @@ class WireView(APIView):
         return default if text in (None, "") else read_bool(str(text), name)
 
     def tenants_to_look_in(self) -> list[Tenant]:
-        """The tenant of the request; with `_all_tenants=true` all tenants of the user."""
+        """The tenant of the request; with `_all_tenants=true` all tenants in which the user may do this."""
         if not hasattr(self, "_tenants"):
             if self.request.method in ("GET", "POST") and self.flag("_all_tenants"):
-                self._tenants = tenants_of(self.user)
+                needed = self.needed(self.request.method) or "installation.view"
+                self._tenants = [tenant for tenant in tenants_of(self.user) if may(self.user, needed, tenant)]
             else:
                 self._tenants = [self.chosen_tenant] if self.chosen_tenant else []
         return self._tenants

@@ -91,5 +91,5 @@ def test_people_see_their_own_tenants_and_managers_their_members(client, alice, 
 def test_a_request_with_a_token_costs_few_queries(client, alice, django_assert_max_num_queries):
     value = factories.token(alice)
     client.get("/api/v1/tenants/", headers={"Authorization": f"Token {value}"})
-    with django_assert_max_num_queries(5):  # token and user; roles; group roles; count; rows
+    with django_assert_max_num_queries(6):  # token and user; roles; group roles; rights; count; rows
         client.get("/api/v1/tenants/", headers={"Authorization": f"Token {value}"})

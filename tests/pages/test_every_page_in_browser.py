@@ -23,6 +23,7 @@ ADMINISTRATORS = (
     "/tenants/",
     "/tenants/1/",
     "/users/",
+    "/permissions/",
     "/admin/",
     "/admin/inventory/environment/",
 )

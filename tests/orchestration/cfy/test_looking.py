@@ -17,12 +17,20 @@ def test_configuration_is_read_and_not_changed(cfy):
     cfy.refused("config update", "{'task_retries': 3}", words="a setting of this installation")
 
 
-def test_permissions_are_read_and_not_changed(cfy):
+def test_permissions_are_read_and_changed_at_once(cfy, cfy_of):
     rows = {row["permission"]: row["roles"] for row in cfy.rows("permissions list")}
     assert rows["tenant.manage"] == ["sys_admin"] and "viewer" in rows["deployment.view"]
     assert {row["permission"] for row in cfy.rows("permissions list", "--role", "viewer")} < set(rows)
-    cfy.refused("permissions allow", "--role", "viewer", "--permission", "secret.change", words="is fixed here")
-    cfy.refused("permissions disallow", "--role", "viewer", "--permission", "secret.view", words="is fixed here")
+    vera = cfy_of("vera")
+    vera.refused("secrets create", "veras", "-s", "x", words="not permitted")
+    cfy("permissions allow", "--role", "viewer", "--permission", "secret.change")
+    vera("secrets create", "veras", "-s", "x")
+    cfy("permissions disallow", "--role", "viewer", "--permission", "secret.change")
+    vera.refused("secrets delete", "veras", words="not permitted")
+    cfy("secrets delete", "veras")
+    cfy.refused("permissions disallow", "--role", "sys_admin", "--permission", "secret.view", words="locked out")
+    cfy.refused("permissions allow", "--role", "viewer", "--permission", "user.manage", words="beyond one tenant")
+    vera.refused("permissions allow", "--role", "viewer", "--permission", "secret.change", words="not permitted")
 
 
 def test_no_license_is_needed(cfy, tmp_path):
