@@ -151,7 +151,7 @@ def test_a_list_with_capabilities_of_many_services_costs_no_more_queries(call, a
     placed(acme, 2)
     few = queries()
     placed(acme, 5)
-    assert queries() == few <= 22
+    assert queries() == few <= 23
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
