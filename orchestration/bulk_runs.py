@@ -48,6 +48,11 @@ class Offer:
     count: int
     parameters: dict[str, dict[str, Any]]  # of all of them together
 
+    @property
+    def must_be_told(self) -> bool:
+        """Is there a parameter without a value of its own?"""
+        return any("default" not in facts and facts.get("required", True) for facts in self.parameters.values())
+
 
 def offers(rows: Sequence[Deployment]) -> list[Offer]:
     """The workflows of these deployments by name, those that most have first."""

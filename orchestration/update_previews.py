@@ -22,6 +22,7 @@ from orchestration.models import LocalDeployment
 from orchestration.runner_types import BlueprintProblem, Row, RunnerError
 from orchestration.update_steps import changed_nodes
 
+MOST = 300  # deployments of one preview: each is worked out by the parser, some 40 ms
 ACTIONS = {"add": "Add", "remove": "Remove", "modify": "Change"}
 # As orchestration/runner/updating.py has them: a node with one of these is not installed anew.
 OWN_OPERATIONS = tuple(
@@ -150,6 +151,8 @@ def told(wanted: updates.Wanted) -> dict[str, Any]:
         "blueprint": wanted.blueprint.pk if wanted.blueprint else None,
         "inputs": wanted.inputs,
         "flags": wanted.flags,
+        "reinstall_list": list(wanted.reinstall_list),
+        "runtime_only_evaluation": wanted.runtime_only_evaluation,
     }
 
 

@@ -27,8 +27,6 @@ from orchestration.update_previews import words_of
 from orchestration.value_fields import ValuesForm
 from orchestration.views import as_text, the_local
 
-MOST = 300  # deployments of one bulk update: each is worked out by the parser, some 40 ms
-
 
 def blueprints_seen(request: TenantRequest) -> QuerySet[Blueprint]:
     """Blueprints that something may be updated to, without their plans."""
@@ -62,7 +60,7 @@ def deployment_update(request: TenantRequest, deployment_id: int) -> HttpRespons
     posted = request.POST if request.method == "POST" else None
     declared = (blueprint.plan or {}).get("inputs") or {}
     present = {name: value for name, value in (local.inputs or {}).items() if name in declared}
-    values, form = ValuesForm(declared, posted, present=present), UpdateForm(posted)
+    values, form = ValuesForm(declared, posted, present=present, keeps=True), UpdateForm(posted)
     outlook, digest, has_changed = None, "", False
     if posted is not None and all([values.is_valid(), form.is_valid()]):
         given = {
@@ -126,13 +124,14 @@ def deployments_update(request: TenantRequest) -> HttpResponse:
     rows = the_rows(request)
     if refusal := refused_choice(request, rows):
         return refusal
-    if len(rows) > MOST:
+    if len(rows) > update_previews.MOST:
         return nothing_chosen(
-            request, f"An update is previewed for at most {MOST:,} deployments. Choose fewer by a filter."
+            request,
+            f"An update is previewed for at most {update_previews.MOST:,} deployments. Choose fewer by a filter.",
         )
     blueprint = blueprint_named(request)
     posted = request.POST if request.method == "POST" else None
-    values = ValuesForm(declared_by(blueprint, rows), posted, are_required=False)
+    values = ValuesForm(declared_by(blueprint, rows), posted, are_required=False, keeps=True)
     form, pace = UpdateForm(posted), PlainPaceForm(posted)
     preview, has_changed = None, False
     if posted is not None and all([values.is_valid(), form.is_valid(), pace.is_valid()]):

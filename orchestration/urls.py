@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 
 from orchestration.wire import (
     blueprints,
+    chosen,
     cluster,
     deployment_groups,
     deployments,
@@ -117,6 +118,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("deployment-updates/<str:wire_id>", updates.UpdateDetail),
     wire("deployment-updates/<str:wire_id>/update/initiate", updates.UpdateInitiate),
     wire("execution-groups", execution_groups.ExecutionGroupList),
+    wire("execution-groups/chosen", chosen.ChosenExecutions),
     wire("execution-groups/<str:wire_id>", execution_groups.ExecutionGroupDetail),
     wire("execution-schedules", schedules.ScheduleList),
     wire("execution-schedules/<str:wire_id>", schedules.ScheduleDetail),

@@ -14,7 +14,10 @@ TEXTS = frozenset({"string", "regex", "textarea"})
 
 
 class ValuesForm(forms.Form):
-    """One field for each declared value; one that is left empty is not given. `present`: what holds now, by name."""
+    """One field for each declared value; one that is left empty is not given.
+
+    `present`: what holds now, by name; `keeps`: an empty field leaves that as it is, wherever the default is another value.
+    """
 
     def __init__(
         self,
@@ -23,13 +26,14 @@ class ValuesForm(forms.Form):
         *,
         present: Mapping[str, Any] | None = None,
         are_required: bool = True,
+        keeps: bool = False,
     ) -> None:
         super().__init__(data, initial={f"value:{name}": text_of(value) for name, value in (present or {}).items()})
         self.schema = schema
         for name, facts in schema.items():
             has_value = bool(present) and name in (present or {})
             is_required = are_required and not has_value and "default" not in facts and facts.get("required", True)
-            self.fields[f"value:{name}"] = field_of(name, facts, bool(is_required))
+            self.fields[f"value:{name}"] = field_of(name, facts, bool(is_required), keeps)
 
     def values(self) -> dict[str, Any]:
         """What was typed, in the declared types; errors are those of clean()."""
@@ -88,11 +92,11 @@ def value_of(facts: Mapping[str, Any], text: str) -> Any:
         return {"yes": True, "no": False}.get(text.strip().lower(), text) if kind == "boolean" else text
 
 
-def field_of(name: str, facts: Mapping[str, Any], is_required: bool) -> forms.Field:
+def field_of(name: str, facts: Mapping[str, Any], is_required: bool, keeps: bool) -> forms.Field:
     """A form field for one value."""
     kind, default = facts.get("type") or "", facts.get("default")
     hint = [str(facts.get("description") or "").strip(), HINTS.get(kind, "")]
-    if "default" in facts:
+    if "default" in facts and not keeps:
         hint.append(f"Left empty: {text_of(default)[:80] or 'nothing'}.")
     shown: dict[str, Any] = {
         "label": facts.get("display_label") or name,
@@ -103,7 +107,7 @@ def field_of(name: str, facts: Mapping[str, Any], is_required: bool) -> forms.Fi
     allowed = next((rule["valid_values"] for rule in facts.get("constraints") or [] if "valid_values" in rule), None)
     allowed = [True, False] if kind == "boolean" else allowed
     if allowed is not None:
-        nothing = [("", "Choose one" if is_required else "As the blueprint has it")]
+        nothing = [("", "Choose one" if is_required else "Stays as it is" if keeps else "As the blueprint has it")]
         return forms.ChoiceField(choices=nothing + [(text_of(one), text_of(one)) for one in allowed], **shown)
     if kind in ("list", "dict", "textarea"):
         return forms.CharField(widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), **shown)
