@@ -8,6 +8,7 @@ from typing import Any
 from inventory import described_files
 from inventory.credentials import PARTS
 from inventory.models import Environment
+from inventory.value_lists import joined
 
 SECRETS = tuple(f"{part}_secret" for part in PARTS)
 PLAIN = (
@@ -34,7 +35,8 @@ def export_environments(rows: Iterable[Environment], format: str = "yaml") -> st
 
 
 def _flat(entry: dict[str, Any]) -> dict[str, Any]:
-    labels = ";".join(f"{key}={value}" for key, values in entry.get("labels", {}).items() for value in values)
+    pairs = (f"{key}={value}" for key, values in entry.get("labels", {}).items() for value in values)
+    labels = joined(pairs, ";", space="")
     whole: dict[str, Any] = entry | entry.get("credential", {}) | {"labels": labels}
     return whole
 

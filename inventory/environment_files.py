@@ -25,6 +25,7 @@ from inventory.label_rules import normalise_all
 from inventory.making import find_site
 from inventory.models import Environment
 from inventory.serializers import EnvironmentInSerializer
+from inventory.value_lists import divided
 from runs.models import Run
 
 LONGEST = 1024 * 1024  # characters
@@ -211,7 +212,7 @@ def _read_csv(text: str) -> list[_Entry]:
 
 def _read_labels(text: str, line: int) -> dict[str, list[str]]:
     pairs: dict[str, list[str]] = {}
-    for pair in text.split(";"):
+    for pair in divided(text, ";"):
         key, sign, value = pair.partition("=")
         if not sign:
             raise ValidationError(f"Line {line}: labels are key=value;key=value, and {pair!r} is not.")

@@ -13,6 +13,7 @@ from inventory import reuse
 from inventory.connections import ConnectionFields, read_target
 from inventory.label_rules import RESERVED_PREFIX, normalise_all
 from inventory.models import Credential, Environment, Site, SubManager
+from inventory.value_lists import divided, joined
 
 SECRET_PARTS = ("token", "username", "password")
 ASK_AGAIN = "Enter it once more: what is secret is never sent back to the page."
@@ -182,17 +183,19 @@ def initial_of(environment: Environment) -> dict[str, Any]:
         "remote_tenant": environment.remote_tenant,
         "method": environment.credential.kind if environment.credential else Credential.Kind.TOKEN,
         "site": deployment.site_id,
-        "labels": "\n".join(f"{label.key}={label.value}" for label in pairs if not label.key.startswith("csys-")),
+        "labels": shown_labels((each.key, each.value) for each in pairs if not each.key.startswith("csys-")),
     }
+
+
+def shown_labels(pairs: Iterable[tuple[str, str]]) -> str:
+    """Pairs as `parse_labels` reads them, one a line."""
+    return "\n".join(joined([f"{key}={value}"]) for key, value in pairs)
 
 
 def parse_labels(text: str) -> list[tuple[str, str]]:
     """Pairs from "key=value" lines (or commas); ValidationError names the line that is not one."""
     pairs = []
-    for line in text.replace(",", "\n").splitlines():
-        line = line.strip()
-        if not line:
-            continue
+    for line in (pair for row in text.splitlines() for pair in divided(row)):
         key, sign, value = line.partition("=")
         if not sign or not key.strip() or not value.strip():
             raise forms.ValidationError(f"“{line}” is not key=value. Write one label a line, as in env=prod.")
@@ -203,7 +206,11 @@ def parse_labels(text: str) -> list[tuple[str, str]]:
 class LabelsForm(forms.Form):
     """All labels of one environment."""
 
-    labels = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 5}), help_text="One key=value a line")
+    labels = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 5}),
+        help_text="One key=value a line; \\, is a comma of a value",
+    )
 
     def clean_labels(self) -> list[tuple[str, str]]:
         return parse_labels(self.cleaned_data["labels"])
@@ -242,7 +249,7 @@ class BulkLabelsForm(forms.Form):
         return normalise_all(pairs)
 
     def clean_remove(self) -> list[tuple[str, str | None]]:
-        lines = [line.strip() for line in self.cleaned_data["remove"].replace(",", "\n").splitlines() if line.strip()]
+        lines = [pair for row in self.cleaned_data["remove"].splitlines() for pair in divided(row)]
         pairs = [
             (key.strip().lower(), value.strip() or None) for key, _, value in (line.partition("=") for line in lines)
         ]

@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from inventory.filters import InvalidRule
 from inventory.models import Label
+from inventory.value_lists import divided, joined
 
 FIELDS = ("rule_type", "rule_key", "rule_operator", "rule_values")
 # (attribute, words) that environments are filtered by besides labels
@@ -50,9 +51,7 @@ def rules_of(data: QueryDict) -> list[dict[str, Any]]:
             "type": kind,
             "key": key.strip(),
             "operator": operator,
-            "values": []
-            if operator in WITHOUT_VALUES
-            else [value.strip() for value in values.split(",") if value.strip()],
+            "values": [] if operator in WITHOUT_VALUES else divided(values),
         }
         for kind, key, operator, values in zip(*fields, strict=False)
         if key.strip()
@@ -63,7 +62,7 @@ def add_rule(data: QueryDict, rule: Mapping[str, Any]) -> None:
     """Append a rule to the repeated fields."""
     for field in ("type", "key", "operator"):
         data.appendlist(f"rule_{field}", rule[field])
-    data.appendlist("rule_values", ", ".join(rule["values"]))
+    data.appendlist("rule_values", joined(rule["values"]))
 
 
 def words_of(rule: Mapping[str, Any]) -> tuple[str, str, str]:

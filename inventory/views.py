@@ -24,6 +24,7 @@ from inventory.credentials import sharing
 from inventory.ending import endings
 from inventory.filters import InvalidRule, parse
 from inventory.forms import LabelsForm
+from inventory.forms import shown_labels as label_lines
 from inventory.models import Environment, Filter, Label, Site
 from inventory.pins import NAMED, pins
 from inventory.rule_fields import label_keys, reason_of, rules_of, without_rule, words_of
@@ -167,7 +168,7 @@ def environment_detail(request: TenantRequest, environment_id: int) -> HttpRespo
         failed = next((rung for rung in probe.rungs if rung["state"] == "failed"), None)
         probe.failed_title = f"{failed['title']}: {failed['detail']}" if failed else probe.failed_rung  # type: ignore[attr-defined]
     chips = shown_labels(environment)
-    text = "\n".join(label["pair"] for label in chips)
+    text = label_lines((label["key"], label["value"]) for label in chips)
     return show_environment(
         request, environment, {"probes": probes, "labels": chips}, LabelsForm(initial={"labels": text})
     )

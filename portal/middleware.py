@@ -1,11 +1,13 @@
-"""Response headers that hold for every page."""
+"""What holds for every request: the headers of pages, and which addresses are none."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from portal import error_pages
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -27,3 +29,27 @@ class ContentSecurityPolicy:
             "frame-ancestors 'none'; form-action 'self'",
         )
         return response
+
+
+class NoNul:
+    """An address with a NUL character is refused in words: no text here holds one, and PostgreSQL would refuse the question."""
+
+    WHAT, REMEDY = (
+        "The address holds a NUL character (%00), which no name or text here has.",
+        "Remove it and try again.",
+    )
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "%00" not in request.META.get("QUERY_STRING", "") and "\0" not in request.path_info:
+            return self.respond(request)
+        if request.path_info.startswith("/api/v3.1/"):
+            body = {
+                "error_code": "bad_parameters_error",
+                "message": f"{self.WHAT} {self.REMEDY}",
+                "server_traceback": None,
+            }
+            return JsonResponse(body, status=400)
+        return error_pages.show(request, 400, "Not understood", self.WHAT, self.REMEDY)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db import DataError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.errors import Conflict
+from accounts.errors import UNSTORABLE, Conflict
 
 
 class Clash(exceptions.APIException):
@@ -27,6 +28,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         )
     if isinstance(error, Conflict):
         error = Clash(str(error))
+    if isinstance(error, DataError):
+        error = exceptions.ValidationError(UNSTORABLE)
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied(str(error) or None)
     if isinstance(error, ObjectDoesNotExist):

@@ -6,11 +6,12 @@ import logging
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig, ValidationError
+from django.db import DataError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from accounts.errors import Conflict
+from accounts.errors import UNSTORABLE, Conflict
 from inventory.filters import InvalidRule
 from orchestration.errors import Refused, bad_parameters, of_validation
 
@@ -41,6 +42,8 @@ def as_refusal(error: Exception) -> Refused | None:
         return Refused(409, "conflict_error", str(error))
     if isinstance(error, ValidationError):
         return of_validation(error)
+    if isinstance(error, DataError):
+        return bad_parameters(UNSTORABLE)
     if isinstance(error, ObjectDoesNotExist | Http404):
         return Refused(404, "not_found_error", str(error) or "The requested resource was not found")
     if isinstance(error, PermissionDenied):

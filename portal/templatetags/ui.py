@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from inventory.value_lists import joined
+
 register = template.Library()
 
 # state -> class of the style sheet; the glyph has the same name but for these two
@@ -154,6 +156,12 @@ def minutes(seconds: float) -> str:
 def get(mapping: dict[str, Any], key: str) -> Any:
     """mapping[key] or None."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def in_one_line(values: list[str]) -> str:
+    """Values as a field takes them: separated by commas, those inside a value escaped."""
+    return joined(values)
 
 
 @register.simple_tag(takes_context=True)
