@@ -12,6 +12,7 @@ from installs.bundle.product import FILES, version_of
 from tests import factories as people
 from tests.installs import factories
 from tests.installs.bundles import make_bundle
+from tests.installs.serving import ask, at, browser, ready, real, running  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

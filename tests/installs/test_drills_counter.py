@@ -11,13 +11,13 @@ import pytest
 
 from installs.drills.writing import PROGRAM
 from tests.installs import authorities
-from tests.installs.test_offering import CA, running  # noqa: F401  (a fixture)
+from tests.installs.serving import CA
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def begin(running, tmp_path):  # noqa: F811
+def begin(running, tmp_path):
     """Starts the program; ends it with the test."""
     processes = []
 
@@ -54,12 +54,12 @@ def follow(process, until):
     raise AssertionError(f"It ended before that: {told}")
 
 
-def keys(running, prefix):  # noqa: F811
+def keys(running, prefix):
     items = running.call("GET", "/secrets?_include=key&_size=1000").json()["items"]
     return [item["key"] for item in items if item["key"].startswith(prefix)]
 
 
-def test_what_was_acknowledged_and_is_gone_is_told_by_its_number(begin, running, tmp_path):  # noqa: F811
+def test_what_was_acknowledged_and_is_gone_is_told_by_its_number(begin, running, tmp_path):
     told, process = begin()
     follow(process, lambda line: line.get("acknowledged", 0) >= 12)
     for number in (2, 5):
@@ -72,7 +72,7 @@ def test_what_was_acknowledged_and_is_gone_is_told_by_its_number(begin, running,
     assert told["token_id"] not in listed, "its token still opens"
 
 
-def test_a_time_in_which_nobody_answers_is_the_gap(begin, running, tmp_path):  # noqa: F811
+def test_a_time_in_which_nobody_answers_is_the_gap(begin, running, tmp_path):
     _, process = begin()
     follow(process, lambda line: line.get("acknowledged", 0) >= 6)
     running.process.kill()
@@ -86,7 +86,7 @@ def test_a_time_in_which_nobody_answers_is_the_gap(begin, running, tmp_path):  #
     assert 3 < result["gap_seconds"] < 30 and result["errors"]
 
 
-def test_it_ends_by_itself_and_reads_back_where_everybody_forgot_it(begin, running):  # noqa: F811
+def test_it_ends_by_itself_and_reads_back_where_everybody_forgot_it(begin, running):
     told, process = begin(seconds=2)
     result = follow(process, lambda line: "result" in line)["result"]
     assert result["lost"] == 0, result["errors"]
