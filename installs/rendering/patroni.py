@@ -69,6 +69,8 @@ def configuration(layout: Layout, host: Host, passwords: Passwords, memory_mb: i
                 "log_timezone": "UTC",
             },
             "pg_hba": hba(layout),
+            # Without it a new member waits for a checkpoint that PostgreSQL spreads over minutes.
+            "basebackup": [{"checkpoint": "fast"}],
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
         },
