@@ -137,7 +137,7 @@ class RunWorkflow(OfExecution):
             states.report(row, Execution.State.CANCELLED)
             return None
         if problem := dequeuing.problem_of(row) or self.prepare_update(row):
-            states.report(row, Execution.State.FAILED, problem)
+            states.report_unless_ended(row, Execution.State.FAILED, problem)
             return None
         is_caught = row.state == Execution.State.STARTED
         if is_caught and not self.may_go_on(row, context):
@@ -147,7 +147,7 @@ class RunWorkflow(OfExecution):
         except Full as full:
             return Later(FULL_SECONDS, str(full))
         except RunnerError as error:
-            states.report(row, Execution.State.FAILED, str(error))
+            states.report_unless_ended(row, Execution.State.FAILED, str(error))
             return None
         if supervisor.wait(str(row.pk), INLINE_SECONDS):
             return None

@@ -54,6 +54,15 @@ def report(execution: Execution, status: str, error: str | None = None) -> Execu
     return execution
 
 
+def report_unless_ended(execution: Execution, status: str, error: str) -> None:
+    """The same for who found out while somebody may have killed it: what ended in the meantime stays as it ended."""
+    try:
+        report(execution, status, error)
+    except IllegalReport:
+        if not Execution.objects.filter(pk=execution.pk, state__in=Execution.FINAL).exists():
+            raise
+
+
 def summary_of(state: str) -> str | None:
     """The word that a deployment shows for the state of its latest execution."""
     return SUMMARY.get(State(state), "in_progress")

@@ -131,3 +131,20 @@ def test_saved_filters_of_deployments(cfy):
     assert "test" in cfy("deployments filters get", "prod").text
     cfy("deployments filters delete", "prod")
     assert "was not found" in cfy("deployments filters get", "prod").words
+
+
+def test_apply_installs_first_and_updates_then(cfy, manager, tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    blueprint = folder / "blueprint.yaml"
+    blueprint.write_text(archives.APP)
+    said = cfy("apply", "--blueprint-path", str(blueprint), "-d", "shop", "-b", "shop-1", "-i", "name=x", seconds=300)
+    assert "Finished executing workflow install" in said.words, said.text
+    again = cfy(
+        "apply", "--blueprint-path", str(blueprint), "-d", "shop", "-b", "shop-2", "-i", "region=us", seconds=300
+    )
+    assert "Successfully updated deployment shop" in again.words, again.text
+    assert manager.call("GET", "/deployments/shop?_include=blueprint_id").json()["blueprint_id"] == "shop-2"
+    blueprint.write_text("no: blueprint")
+    cfy.refused("apply", "--blueprint-path", str(blueprint), "-d", "shop", "-b", "shop-3", words="invalid")
+    cfy("uninstall", "shop", seconds=300)

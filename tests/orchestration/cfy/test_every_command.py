@@ -11,7 +11,7 @@ import pytest
 
 from tests.source import ROOT
 
-VERDICTS = {"same", "better", "part", "refused", "local", "untried"}
+VERDICTS = {"same", "better", "part", "refused", "local"}
 WORKS = {"__call__", "rows", "one", "table", "say"}
 
 

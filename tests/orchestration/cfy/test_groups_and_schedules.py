@@ -73,6 +73,26 @@ def test_execution_groups(cfy, manager, blueprint):
     cfy.refused("executions groups start", "install", "-g", "nosuch", words="was not found")
 
 
+def test_an_execution_group_is_cancelled_and_resumed(cfy, manager):
+    assert manager.upload("gr-slow", archives.script()).status_code == 201
+    cfy("deployments groups create", "slow", "-b", "gr-slow", "-i", "{delay: 8}")
+    cfy("deployments groups extend", "slow", "--count", "2")
+    asked = {"deployment_group_id": "slow", "workflow_id": "install"}
+    group = manager.call("POST", "/execution-groups", json=asked).json()["id"]
+    path = f"/execution-groups/{group}"
+    manager.await_(path, lambda row: row["status"] == "started")
+    assert "cancel request" in cfy("executions groups cancel", group, "--kill").words
+    members_of = f"/executions?_group_id={group}&_include=status"
+
+    def all_are(status):
+        manager.await_(members_of, lambda body: {row["status"] for row in body["items"]} == {status}, 120)
+
+    all_are("cancelled")
+    assert manager.call("GET", path).json()["status"] == "terminated", "as genuine managers say of a cancelled group"
+    assert "resume request" in cfy("executions groups resume", group).words
+    all_are("terminated")
+
+
 def test_updates_of_one_and_of_many(cfy, manager, blueprint):
     one = members(manager, "fleet")[0]
     preview = cfy("deployments update", one, "-b", "gr-app2", "-i", "region=us", "--preview")
