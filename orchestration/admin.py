@@ -8,10 +8,12 @@ from django.http import HttpRequest
 
 from accounts.actors import Actor
 from accounts.admin import AuditedAdmin, ReadOnlyAdmin
-from orchestration import blueprints
+from orchestration import blueprint_filters, blueprints
 from orchestration.models import (
     Blueprint,
+    BlueprintFilter,
     BlueprintNode,
+    Dependency,
     DeploymentGroup,
     DeploymentUpdate,
     Execution,
@@ -68,6 +70,32 @@ class LocalDeploymentAdmin(ReadOnlyAdmin):
     list_display = ["deployment", "blueprint"]
     list_select_related = ["deployment", "blueprint"]
     search_fields = ["deployment__wire_id", "blueprint__wire_id"]
+
+
+@admin.register(BlueprintFilter)
+class BlueprintFilterAdmin(AuditedAdmin):
+    """Saved filters of blueprints; made and changed through v3.1, which checks their rules."""
+
+    list_display = ["name", "tenant", "visibility", "updated_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["name"]
+    readonly_fields = ["tenant", "name", "rules", "visibility", "created_by", "created_at", "updated_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def remove(self, by: Actor, row: BlueprintFilter) -> None:
+        blueprint_filters.delete(by=by, saved=row)
+
+
+@admin.register(Dependency)
+class DependencyAdmin(ReadOnlyAdmin):
+    """Which deployment depends on which; the deployments make and end them."""
+
+    list_display = ["source", "target", "creator", "created_at"]
+    list_select_related = ["source", "target"]
+    search_fields = ["source__wire_id", "target__wire_id"]
 
 
 @admin.register(Execution)

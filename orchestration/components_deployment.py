@@ -8,6 +8,7 @@ from inventory import driver
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.driver import Differs, Done, Failed, NotYet, Order
+from orchestration import dependencies
 from orchestration.components_looks import ComponentLooks, is_set, words_of
 from orchestration.runner_types import Look
 
@@ -50,7 +51,7 @@ class CreateDeployment(ComponentLooks):
                     f"There is no deployment {self.wanted_id} there, and this component does not make it (external_resource). "
                     "Create it there first, or correct its id.",
                 )
-            return Look(is_done=True, properties={"deployment": {"id": self.wanted_id}})
+            return self.made()
         found = driver.ensure_deployment(client, self.order(), looks=self.looks)
         if isinstance(found, NotYet):
             return self.wait(found)
@@ -62,6 +63,13 @@ class CreateDeployment(ComponentLooks):
             return Look(
                 error=f"Deployment {self.wanted_id} is there already. {words_of(found)} Choose another id, or set auto_inc_suffix."
             )
+        return self.made()
+
+    def made(self) -> Look:
+        """It is there: who removes it is told that it is used."""
+        dependencies.note_component(
+            self.execution, dependencies.COMPONENT, self.subject.instance_id, self.wanted_id, self.client_block
+        )
         return Look(is_done=True, properties={"deployment": {"id": self.wanted_id}})
 
 
@@ -69,6 +77,7 @@ class DeleteDeployment(ComponentLooks):
     """Take the deployment away, and its blueprint where nobody else uses it; what is not ours stays."""
 
     def step(self, client: ManagerClient) -> Look:
+        dependencies.forget_component(self.execution, dependencies.COMPONENT, self.subject.instance_id)
         gone = {"deployment": None, "blueprint": None, "capabilities": None, "execution": None}
         if not self.known.get("deployment") or self.is_external:
             return Look(is_done=True, properties=gone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inventory import driver
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
+from orchestration import dependencies
 from orchestration.components_looks import ComponentLooks
 from orchestration.components_workflow import RunWorkflow
 from orchestration.runner_types import Look
@@ -24,6 +25,9 @@ class ConnectDeployment(ComponentLooks):
                 ErrorKind.GONE,
                 f"There is no deployment {self.deployment_id} there to share. Check its id, tenant and manager.",
             )
+        dependencies.note_component(
+            self.execution, dependencies.SHARED, self.subject.instance_id, self.deployment_id, self.client_block
+        )
         offered = client.capabilities(self.deployment_id)
         return Look(is_done=True, properties={"deployment": {"id": self.deployment_id}, "capabilities": offered})
 
@@ -33,6 +37,7 @@ class DisconnectDeployment(ComponentLooks):
 
     def look(self) -> Look:
         """Nobody is asked."""
+        dependencies.forget_component(self.execution, dependencies.SHARED, self.subject.instance_id)
         return Look(is_done=True, properties={"deployment": None, "capabilities": None})
 
 

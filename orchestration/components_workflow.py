@@ -9,6 +9,7 @@ from inventory import driver
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
 from inventory.driver import Done, Failed, NotYet, Situation
+from orchestration import dependencies
 from orchestration.components_looks import ComponentLooks, words_of
 from orchestration.models import Execution
 from orchestration.runner_types import Look, Row
@@ -54,6 +55,8 @@ class RunWorkflow(ComponentLooks):
     def step(self, client: ManagerClient) -> Look:
         if self.workflow == UNINSTALL and (self.is_external or not self.is_installed(client)):
             return Look(is_done=True)
+        if self.workflow == UNINSTALL:  # it is this component itself that takes it away now
+            dependencies.forget_component(self.execution, dependencies.COMPONENT, self.subject.instance_id)
         before = self.remote_execution
         found = self.ensure(client)
         if isinstance(found, NotYet):

@@ -12,7 +12,7 @@ from accounts.errors import Conflict
 from inventory import names
 from inventory.labels import add_labels
 from inventory.models import Deployment
-from orchestration import states
+from orchestration import dependencies, states
 from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
 from orchestration.exposed import check_description
@@ -52,6 +52,7 @@ def create(execution: Execution) -> None:
         check_description(local, prepared)
         with transaction.atomic():
             keep(local, prepared)
+            dependencies.store_capabilities(local, execution.created_by)
         apply_settings(execution, local, prepared)
     except BlueprintProblem as problem:
         states.report(execution, Execution.State.FAILED, problem.message)

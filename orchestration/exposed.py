@@ -15,7 +15,7 @@ from inventory.exposing_blueprints import describes_environment, expose_describe
 from inventory.hiding import conceal
 from inventory.label_rules import ENVIRONMENT_TYPE, TYPE_KEY
 from inventory.models import Deployment, Environment
-from orchestration import states
+from orchestration import dependencies, states
 from orchestration.errors import dependent_exists
 from orchestration.gateway_functions import from_blueprint
 from orchestration.models import Execution, LocalDeployment
@@ -128,6 +128,11 @@ def check_nothing_stands(deployment: Deployment, prefix: str) -> None:
     if children:
         raise dependent_exists(
             f"{prefix}It is the parent of these deployments, remove them first: {', '.join(children)}"
+        )
+    users = dependencies.users_of([deployment])
+    if users:
+        raise dependent_exists(
+            f"{prefix}These deployments depend on it: {', '.join(users)}. Uninstall and delete them first"
         )
     stands = standing.names_on(environment) if environment is not None else []
     if stands:

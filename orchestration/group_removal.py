@@ -10,8 +10,8 @@ from django.db.models import Count
 from accounts.actors import Actor
 from accounts.models import Tenant
 from inventory.models import Deployment
+from orchestration import dependencies, states
 from orchestration import executions as single
-from orchestration import states
 from orchestration.errors import dependent_exists
 from orchestration.execution_groups import SHOWN, begin, locals_of, new_group
 from orchestration.group_models import DEFAULT_CONCURRENCY, DeploymentGroup, ExecutionGroup
@@ -39,6 +39,12 @@ def delete_members(
         raise dependent_exists(
             f"Can't delete the deployments{whose(group)} - they are parents of these, which are not among them: "
             f"{', '.join(left)}. Remove those first, or delete recursively"
+        )
+    users = [] if force else dependencies.users_of(rows)
+    if users:
+        raise dependent_exists(
+            f"Can't delete the deployments{whose(group)} - these depend on them and are not among them: "
+            f"{', '.join(users)}. Uninstall and delete those first"
         )
     if not force:
         check_are_idle(group, list(locals_by_id.values()))

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Tenant, Visibility
 from inventory.models import Archive, Deployment
+from orchestration.dependency_models import Dependency
+from orchestration.filter_models import BlueprintFilter
 from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.schedule_models import ExecutionSchedule
 from orchestration.update_models import DeploymentUpdate
@@ -18,7 +20,9 @@ from runs.states import StateRow
 
 __all__ = [
     "Blueprint",
+    "BlueprintFilter",
     "BlueprintNode",
+    "Dependency",
     "DeploymentGroup",
     "DeploymentUpdate",
     "Execution",

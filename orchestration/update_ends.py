@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestration import dependencies
 from orchestration.models import Execution
 from orchestration.update_models import DeploymentUpdate
 
@@ -37,6 +38,7 @@ def finish(update: DeploymentUpdate) -> None:
             row.save(update_fields=["relationships"])
     removed = set(update.execution.parameters.get("removed") or []) if update.execution is not None else set()
     local.instances.filter(wire_id__in=removed).delete()
+    dependencies.store_capabilities(local, update.execution.created_by if update.execution is not None else None)
     for row in local.instances.all() if removed else ():
         kept = [one for one in row.relationships if one["target_id"] not in removed]
         if kept != row.relationships:

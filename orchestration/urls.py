@@ -7,9 +7,11 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from orchestration.wire import (
+    blueprint_filters,
     blueprints,
     chosen,
     cluster,
+    dependencies,
     deployment_groups,
     deployments,
     elsewhere,
@@ -85,6 +87,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("blueprints/<str:wire_id>/set-visibility", blueprints.BlueprintVisibility),
     wire("searches/blueprints", blueprints.BlueprintSearch),
     wire("deployments", deployments.DeploymentList),
+    wire("deployments/inter-deployment-dependencies", dependencies.Dependencies),
     wire("deployments/<str:wire_id>", deployments.DeploymentDetail),
     wire("deployments/<str:wire_id>/capabilities", deployments.DeploymentCapabilities),
     wire("deployments/<str:wire_id>/outputs", deployments.DeploymentOutputs),
@@ -110,6 +113,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("secrets/<str:key>/set-visibility", secrets.SecretVisibility),
     wire("labels/<str:kind>", vocabulary.LabelKeys),
     wire("labels/<str:kind>/<str:key>", vocabulary.LabelValues),
+    wire("filters/blueprints", blueprint_filters.FilterList),
+    wire("filters/blueprints/<str:name>", blueprint_filters.FilterDetail),
     wire("filters/<str:kind>", vocabulary.FilterList),
     wire("filters/<str:kind>/<str:name>", vocabulary.FilterDetail),
     wire("deployment-groups", deployment_groups.GroupList),

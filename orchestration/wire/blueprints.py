@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from inventory import label_rules
 from inventory.models import Archive
 from orchestration import blueprints, executions
+from orchestration.blueprint_rules import matching, read_rules
 from orchestration.errors import Refused, bad_parameters, not_found
 from orchestration.fetching import FetchError
+from orchestration.filter_models import BlueprintFilter
 from orchestration.folders import kind_of
 from orchestration.models import Blueprint, Execution
-from orchestration.wire.blueprint_rules import matching, read_rules
 from orchestration.wire.blueprint_shape import BLUEPRINT
 from orchestration.wire.execution_shape import EXECUTION
 from orchestration.wire.listing import find, listed, one
@@ -52,6 +53,21 @@ class BlueprintView(WireView):
         row = find(self.rows().select_related("tenant"), "Blueprint", wire_id)
         return self.in_own_tenant(row, "Blueprint")  # type: ignore[no-any-return]
 
+    def chosen(self, rules: list[dict[str, Any]] | None) -> Response:
+        """The list, with the rules of a saved filter and those of a body."""
+        query = self.request.query_params
+        wanted = list(rules or [])
+        if name := query.get("_filter_id"):
+            # Of one name this tenant's own, before a global one.
+            saved = self.visible(BlueprintFilter.objects.filter(name=name)).select_related("tenant")
+            found = sorted(saved, key=lambda row: row.tenant != self.tenant)
+            if not found:
+                raise not_found("BlueprintsFilter", name)
+            wanted += found[0].rules
+        rows = self.rows()
+        kept = matching(rows, wanted) if wanted else rows
+        return listed(kept, query, BLUEPRINT, filtered=rows.count() - kept.count() if wanted else None)
+
     def shown(self, row: Blueprint, status: int = 200) -> Response:
         """One blueprint as it is now."""
         fresh = Blueprint.objects.select_related("tenant", "created_by").get(pk=row.pk)
@@ -64,10 +80,7 @@ class BlueprintList(BlueprintView):
     needs = {"GET": "blueprint.view"}
 
     def get(self, request: Request) -> Response:
-        rows = self.rows()
-        if request.query_params.get("_filter_id"):
-            raise not_found("BlueprintsFilter", request.query_params["_filter_id"])
-        return listed(rows, request.query_params, BLUEPRINT)
+        return self.chosen(None)
 
 
 class BlueprintSearch(BlueprintView):
@@ -79,11 +92,7 @@ class BlueprintSearch(BlueprintView):
         return "blueprint_list"
 
     def post(self, request: Request) -> Response:
-        rules = read_rules(self.body())
-        rows = self.rows()
-        found = matching(rows, rules) if rules else rows
-        hidden = rows.count() - found.count() if rules else None
-        return listed(found, request.query_params, BLUEPRINT, filtered=hidden)
+        return self.chosen(read_rules(self.body()))
 
 
 class BlueprintDetail(BlueprintView):

@@ -96,7 +96,7 @@ def wire_rules(rules: list[dict[str, Any]], kind: str = "") -> list[dict[str, An
 
 
 class FilterView(WireView):
-    """Saved filters of deployments; of blueprints there are none."""
+    """Saved filters of deployments; those of blueprints have views of their own."""
 
     resource = "filter"
 
@@ -139,7 +139,8 @@ class FilterDetail(FilterView):
 
     def put(self, request: Request, kind: str, name: str) -> Response:
         check_id(name, "filter_id")
-        self.check_kind(kind)
+        if kind != "deployments":
+            raise not_found(self.model_name(kind), name)
         rules = self.required("filter_rules", list)
         try:
             row = create_filter(by=self.actor, tenant=self.tenant, name=name, rules=rules, visibility=self.visibility())
@@ -160,14 +161,6 @@ class FilterDetail(FilterView):
     def delete(self, request: Request, kind: str, name: str) -> Response:
         delete_filter(by=self.actor, saved=self.found(kind, name))
         return Response(status=204)
-
-    @staticmethod
-    def check_kind(kind: str) -> None:
-        """400 for filters of blueprints."""
-        if kind != "deployments":
-            raise bad_parameters(
-                "Saved filters of blueprints are not served by this manager: send the rules with POST /searches/blueprints."
-            )
 
 
 def merged(old: list[dict[str, Any]], given: list[Any]) -> list[Any]:

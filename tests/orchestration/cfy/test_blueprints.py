@@ -102,10 +102,17 @@ def test_a_blueprint_is_fetched_by_its_url(cfy, web):
         cfy("blueprints delete", name)
 
 
-def test_saved_filters_of_blueprints_are_refused_in_words(cfy):
-    words = "Saved filters of blueprints are not served by this manager"
-    cfy.refused("blueprints filters create", "blue", "-lr", "colour=blue", words=words)
-    assert cfy.rows("blueprints filters list") == []
+def test_saved_filters_of_blueprints(cfy, manager):
+    for name, colour in (("fb1", "blue"), ("fb2", "red")):
+        assert manager.upload(name, archives.app()).status_code == 201
+        cfy("blueprints labels add", f"colour:{colour}", name)
+    cfy("blueprints filters create", "blue", "-lr", "colour=blue")
+    cfy.refused("blueprints filters create", "blue", "-lr", "colour=blue", words="already exists")
+    assert set(cfy.table("blueprints filters list")) >= {"id", "labels_filter_rules", "attrs_filter_rules"}
+    assert [row["id"] for row in cfy.rows("blueprints list", "--filter-id", "blue")] == ["fb1"]
+    cfy("blueprints filters update", "blue", "-lr", "colour=red")
+    assert "red" in cfy("blueprints filters get", "blue").text
+    assert [row["id"] for row in cfy.rows("blueprints list", "--filter-id", "blue")] == ["fb2"]
+    cfy.refused("blueprints list", "--filter-id", "nosuch", words="was not found")
+    cfy("blueprints filters delete", "blue")
     assert "was not found" in cfy("blueprints filters get", "blue").words
-    assert "was not found" in cfy("blueprints filters update", "blue", "-lr", "colour=red").words
-    assert "was not found" in cfy("blueprints filters delete", "blue").words

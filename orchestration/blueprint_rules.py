@@ -26,7 +26,8 @@ def check(rule: Any) -> None:
     """Raise for a rule that cannot be applied."""
     if not isinstance(rule, dict):
         raise InvalidRule(rule, "The filter rule is not a dictionary")
-    if rule.keys() != {"key", "values", "operator", "type"} or not isinstance(rule["values"], list):
+    is_whole = rule.keys() == {"key", "values", "operator", "type"}
+    if not is_whole or not isinstance(rule["values"], list) or not isinstance(rule["key"], str):
         raise InvalidRule(rule, "At least one of the entries in the filter rule is missing")
     if rule["type"] not in ("label", "attribute"):
         raise InvalidRule(rule, "Filter rule type must be one of label, attribute")
