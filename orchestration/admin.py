@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from accounts.actors import Actor
 from accounts.admin import AuditedAdmin, ReadOnlyAdmin
-from orchestration import blueprint_filters, blueprints
+from orchestration import blueprints
 from orchestration.models import (
     Blueprint,
     BlueprintFilter,
@@ -73,20 +73,13 @@ class LocalDeploymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(BlueprintFilter)
-class BlueprintFilterAdmin(AuditedAdmin):
-    """Saved filters of blueprints; made and changed through v3.1, which checks their rules."""
+class BlueprintFilterAdmin(ReadOnlyAdmin):
+    """Saved filters of blueprints; made, changed and removed through v3.1, which checks their rules."""
 
     list_display = ["name", "tenant", "visibility", "updated_at"]
     list_filter = ["tenant"]
     list_select_related = ["tenant"]
     search_fields = ["name"]
-    readonly_fields = ["tenant", "name", "rules", "visibility", "created_by", "created_at", "updated_at"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def remove(self, by: Actor, row: BlueprintFilter) -> None:
-        blueprint_filters.delete(by=by, saved=row)
 
 
 @admin.register(Dependency)
