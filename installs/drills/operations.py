@@ -244,11 +244,13 @@ class ReadCounter(AtHostOfDrill):
         drill = drill_of(context)
         if drill.ended_at is not None:  # a run that failed was resumed; the counter is read once
             raise OperationError(drill.why or "This drill has ended. Start another.", cause="drill")
+        # In this order: what it says as it ends would else fall between the two looks.
+        is_running = host.look(writing.unit_of(drill, "writer")).is_running
         said = said_by(host, drill, context)
         if said.result is not None:
             self._judge(context, host, drill, said)
             return None
-        if not host.look(writing.unit_of(drill, "writer")).is_running:
+        if not is_running:
             why = (
                 f"The counter on {self.host} broke: {said.last_words or 'it said nothing'}. What was lost is not known."
             )

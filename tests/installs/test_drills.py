@@ -7,8 +7,10 @@ import json
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+from django.utils import timezone
 
 from accounts.errors import Conflict
 from accounts.models import AuditEntry
@@ -18,6 +20,7 @@ from installs.drills.plans import drill_stages
 from installs.drills.starting import refusal, start_drill
 from installs.drills.writing import Said
 from installs.models import ClusterRun, Drill
+from inventory.connectors.ssh.detached import Progress
 from inventory.layout import Balancing, Part
 from inventory.models import Cluster, ClusterNode
 from runs.models import Run
@@ -176,6 +179,39 @@ def test_a_drill_passes_only_where_nothing_is_lost_and_all_is_well_again(result,
     values = operations.judged(Said(300, 0.0, result, messages), is_healed=is_healed)
     assert values["verdict"] == ("failed" if says else "passed") and says in values["why"]
     assert values["gap_seconds"] == 24.1 and values["messages"].get("acknowledged") == (300 if messages else None)
+
+
+class EndsBetweenLooks:
+    """A host whose counter says its result just after the first look at it."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def look(self, unit, offset=0):
+        self.looks += 1
+        if self.looks == 1:
+            return Progress(is_running=True, code=None, output="", next_offset=offset, size=offset)
+        line = json.dumps({"result": RESULT}) + "\n"
+        content = line[offset:]
+        return Progress(is_running=False, code=0, output=content, next_offset=offset + len(content), size=len(line))
+
+    def forget(self, unit):
+        pass
+
+    def run(self, command):
+        pass
+
+
+@pytest.mark.django_db
+def test_a_counter_that_ends_between_two_looks_is_heard_out(by, cluster):
+    drill = start_drill(by=by, cluster=cluster, kind="leader")
+    Drill.objects.filter(pk=drill.pk).update(healed_at=timezone.now(), host="n2")
+    context = SimpleNamespace(
+        run_id=drill.run_id, memory={}, say=lambda *_, **__: None, write=lambda writer, item: writer([item])
+    )
+    assert operations.ReadCounter(cluster=cluster.pk).act(context, EndsBetweenLooks()) is None
+    drill.refresh_from_db()
+    assert (drill.verdict, drill.lost, drill.acknowledged) == ("passed", 0, 300)
 
 
 # --- the plan ---
