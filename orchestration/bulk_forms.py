@@ -64,3 +64,14 @@ class PlainPaceForm(forms.Form):
     """How many executions at once."""
 
     concurrency = PaceForm.base_fields["concurrency"]
+
+
+class GroupForm(forms.Form):
+    """The group that deployments are put into."""
+
+    name = forms.CharField(
+        label="Group",
+        max_length=256,
+        widget=forms.TextInput(attrs={"list": "known-groups", "autocomplete": "off"}),
+        help_text="A new id, or that of a group that is there: then they are added to it, and get its labels",
+    )

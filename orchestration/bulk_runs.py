@@ -17,7 +17,7 @@ from orchestration import execution_groups
 from orchestration.bulk_looks import Looks, Preview, named
 from orchestration.errors import Refused
 from orchestration.exposed import UNINSTALL
-from orchestration.group_models import ExecutionGroup
+from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.models import LocalDeployment
 from orchestration.workflows import is_available, merged_parameters, rules_of
 
@@ -102,8 +102,19 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, wish: Wish) -> Previe
 
 
 @transaction.atomic
-def start(*, by: Actor, tenant: Tenant, rows: Sequence[Deployment], wish: Wish, digest: str) -> ExecutionGroup:
-    """Begin what `digest` was told of; Changed, and nothing begun, where that would be something else by now."""
+def start(
+    *,
+    by: Actor,
+    tenant: Tenant,
+    rows: Sequence[Deployment],
+    wish: Wish,
+    digest: str,
+    group: DeploymentGroup | None = None,
+) -> ExecutionGroup:
+    """Begin what `digest` was told of; Changed, and nothing begun, where that would be something else by now.
+
+    `group`: whose members they are, where they were chosen as such.
+    """
     lock(rows)
     now = preview(rows=rows, tenant=tenant, wish=wish)
     if now.digest != digest or not now.acting:
@@ -111,6 +122,7 @@ def start(*, by: Actor, tenant: Tenant, rows: Sequence[Deployment], wish: Wish, 
     return execution_groups.start(
         by=by,
         tenant=tenant,
+        group=group,
         members=now.acting,
         workflow=wish.workflow,
         default_parameters=wish.parameters,

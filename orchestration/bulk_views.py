@@ -14,12 +14,14 @@ from accounts.actors import actor_of
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from inventory.models import Deployment
+from inventory.querysets import visible
 from orchestration import bulk_removals, bulk_runs
 from orchestration.bulk_forms import PaceForm, RemovalForm
 from orchestration.bulk_looks import MOST, Preview
 from orchestration.bulk_runs import Changed, Wish
-from orchestration.deployment_choice import PARTS, meant
+from orchestration.deployment_choice import PARTS, meant, number
 from orchestration.errors import Refused
+from orchestration.group_models import DeploymentGroup
 from orchestration.value_fields import ValuesForm
 
 # Acts of the list that have a page of their own: (name of its address, what is added to the query)
@@ -28,6 +30,7 @@ ELSEWHERE = {
     "uninstall": ("deployments-workflow", "&workflow=uninstall"),
     "update": ("deployments-update", ""),
     "delete": ("deployments-delete", ""),
+    "group": ("deployments-group", ""),
 }
 
 
@@ -61,6 +64,12 @@ def the_rows(request: TenantRequest) -> list[Deployment]:
     rows = found.select_related("tenant", "environment", "placement", "local")
     rows = rows.defer("local__plan", "local__inputs", "local__given_inputs")
     return list(rows.order_by("display_name", "pk")[: MOST + 1])
+
+
+def the_group(request: TenantRequest) -> DeploymentGroup | None:
+    """The group whose members the address means; None: it means others."""
+    rows = DeploymentGroup.objects.filter(visible(request.user, request.tenant), tenant=request.tenant)
+    return rows.filter(pk=number(request.GET["group"])).first() if "group" in request.GET else None
 
 
 def refused_choice(request: TenantRequest, rows: list[Deployment]) -> HttpResponse | None:
@@ -110,7 +119,12 @@ def deployments_workflow(request: TenantRequest) -> HttpResponse:
         if posted.get("what") == "start":
             try:
                 group = bulk_runs.start(
-                    by=actor_of(request), tenant=request.tenant, rows=rows, wish=wish, digest=posted.get("shown", "")
+                    by=actor_of(request),
+                    tenant=request.tenant,
+                    rows=rows,
+                    wish=wish,
+                    digest=posted.get("shown", ""),
+                    group=the_group(request),
                 )
                 return redirect("execution-group", group.pk)
             except Changed as changed:

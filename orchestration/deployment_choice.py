@@ -14,7 +14,7 @@ from inventory import choosing
 from inventory.filters import InvalidRule, parse
 from inventory.models import Deployment, Environment, Filter
 from inventory.querysets import DeploymentQuerySet, EnvironmentQuerySet, visible
-from orchestration.group_models import ExecutionGroup
+from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.models import Execution, NodeInstance
 
 KINDS = {"": "Everything", "environments": "Environments", "services": "Services"}
@@ -100,12 +100,15 @@ def chosen(choice: Choice, user: User, tenant: Tenant, *, in_every_status: bool 
 
 
 def meant(query: QueryDict, user: User, tenant: Tenant) -> DeploymentQuerySet:
-    """What a bulk page is about: `deployments=1,2`, those of an execution group, of environments, or a choice of the list."""
+    """What a bulk page is about: `deployments=1,2`, those of an execution group, of a group, of environments, or a choice of the list."""
     seen = Deployment.objects.visible_to(user, tenant)
     if "deployments" in query:
         return seen.filter(pk__in=numbers(query.get("deployments", "")))
     if "executions" in query:
         return seen.filter(pk__in=of_executions(query, user, tenant).values("local__deployment"))
+    if "group" in query:
+        groups = DeploymentGroup.objects.filter(visible(user, tenant), pk=number(query.get("group", "")))
+        return seen.filter(deployment_groups__in=groups)
     if "environments" in query or query.get("of") == "environments":
         environments = environments_meant(query, user, tenant)
         keys = list(environments.order_by().values_list("deployment_id", flat=True))

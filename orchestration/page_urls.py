@@ -2,13 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from orchestration import bulk_views, group_views, update_views, views
+from orchestration import bulk_views, deployment_group_views, group_views, update_views, views
 
 urlpatterns: list[URLPattern] = [
     path("deployments/", views.deployment_list, name="deployments"),
     path("deployments/act/", bulk_views.deployments_act, name="deployments-act"),
     path("deployments/workflow/", bulk_views.deployments_workflow, name="deployments-workflow"),
     path("deployments/delete/", bulk_views.deployments_delete, name="deployments-delete"),
+    path("deployments/group/", deployment_group_views.deployments_group, name="deployments-group"),
     path("deployments/update/", update_views.deployments_update, name="deployments-update"),
     path("deployments/<int:deployment_id>/", views.deployment_detail, name="deployment"),
     path("deployments/<int:deployment_id>/exports/", views.deployment_exports, name="deployment-exports"),
@@ -25,6 +26,13 @@ urlpatterns: list[URLPattern] = [
         "deployments/<int:deployment_id>/updates/<int:update_id>/",
         update_views.deployment_update_detail,
         name="deployment-update-detail",
+    ),
+    path("deployment-groups/", deployment_group_views.deployment_group_list, name="deployment-groups"),
+    path("deployment-groups/<int:group_id>/", deployment_group_views.deployment_group_detail, name="deployment-group"),
+    path(
+        "deployment-groups/<int:group_id>/<slug:verb>/",
+        deployment_group_views.deployment_group_act,
+        name="deployment-group-act",
     ),
     path("execution-groups/", group_views.execution_group_list, name="execution-groups"),
     path("execution-groups/<uuid:group_id>/", group_views.execution_group_detail, name="execution-group"),
