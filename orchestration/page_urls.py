@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from orchestration import bulk_views, deployment_group_views, group_views, update_views, views
+from orchestration import bulk_views, deployment_group_views, group_views, schedule_views, update_views, views
 
 urlpatterns: list[URLPattern] = [
     path("deployments/", views.deployment_list, name="deployments"),
@@ -26,6 +26,15 @@ urlpatterns: list[URLPattern] = [
         "deployments/<int:deployment_id>/updates/<int:update_id>/",
         update_views.deployment_update_detail,
         name="deployment-update-detail",
+    ),
+    path("schedules/", schedule_views.schedule_list, name="schedules"),
+    path(
+        "deployments/<int:deployment_id>/schedules/", schedule_views.deployment_schedules, name="deployment-schedules"
+    ),
+    path(
+        "deployments/<int:deployment_id>/schedules/<int:schedule_id>/<slug:verb>/",
+        schedule_views.schedule_act,
+        name="schedule-act",
     ),
     path("deployment-groups/", deployment_group_views.deployment_group_list, name="deployment-groups"),
     path("deployment-groups/<int:group_id>/", deployment_group_views.deployment_group_detail, name="deployment-group"),

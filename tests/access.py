@@ -45,6 +45,7 @@ NOUNS = {
     "execution-groups": "orchestration.ExecutionGroup",
     "updates": "orchestration.DeploymentUpdate",
     "deployment-updates": "orchestration.DeploymentUpdate",
+    "schedules": "orchestration.ExecutionSchedule",
     "execution-schedules": "orchestration.ExecutionSchedule",
     "tasks_graphs": "orchestration.TaskGraph",
     "operations": "orchestration.StoredOperation",
