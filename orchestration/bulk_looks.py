@@ -13,6 +13,7 @@ from accounts.models import Tenant
 from inventory import standing
 from inventory.models import Deployment, Environment
 from orchestration import states
+from orchestration.dependency_models import Dependency
 from orchestration.executions import CREATE
 from orchestration.models import Execution, LocalDeployment, NodeInstance
 
@@ -116,12 +117,15 @@ class Looks:
             return f"Another execution is under way: {self.busy[local.pk]}. Wait for its end, or cancel it."
         return ""
 
-    def children(self) -> dict[int, list[Deployment]]:
-        """Deployments that stand directly on these, by the key of their parent."""
-        found: dict[int, list[Deployment]] = defaultdict(list)
-        for child in Deployment.objects.filter(parent__in=[row.pk for row in self.rows]).order_by("wire_id"):
-            found[child.parent_id or 0].append(child)
-        return found
+    def dependents(self) -> dict[int, list[Deployment]]:
+        """Deployments that stand directly on these, or use something of theirs, by the key of what they need."""
+        keys = [row.pk for row in self.rows]
+        found: dict[int, dict[int, Deployment]] = defaultdict(dict)
+        for child in Deployment.objects.filter(parent__in=keys):
+            found[child.parent_id or 0][child.pk] = child
+        for one in Dependency.objects.filter(target__in=keys).select_related("source"):
+            found[one.target_id or 0][one.source_id] = one.source
+        return {pk: sorted(rows.values(), key=lambda row: row.wire_id) for pk, rows in found.items()}
 
     def standing(self) -> dict[int, list[str]]:
         """Services placed on those that are environments, by the key of the deployment; a query for each environment."""

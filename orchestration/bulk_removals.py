@@ -21,7 +21,7 @@ from orchestration.workflows import NOT_LIVE
 def preview(*, rows: Sequence[Deployment], tenant: Tenant, force: bool) -> Preview:
     """Which of these would be removed; the others each with the reason. `notes`: what stands on those that go although it does."""
     looks = Looks(rows, tenant)
-    children, standing = looks.children(), looks.standing()
+    dependents, standing = looks.dependents(), looks.standing()
 
     def why(row: Deployment, local: LocalDeployment) -> str:
         if looks.busy.get(local.pk) == DELETE:
@@ -39,16 +39,16 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, force: bool) -> Previ
     found = looks.sort_out(why, force)
     going = {row.pk for row in found.acting}
     while not force:  # what stays keeps what it stands on
-        kept = [row for row in found.acting if any(child.pk not in going for child in children.get(row.pk, ()))]
+        kept = [row for row in found.acting if any(child.pk not in going for child in dependents.get(row.pk, ()))]
         if not kept:
             break
         for row in kept:
-            staying = [child.wire_id for child in children[row.pk] if child.pk not in going]
-            found.left_out.append(LeftOut(row, f"It is the parent of these, which would stay: {named(staying)}."))
+            staying = [child.wire_id for child in dependents[row.pk] if child.pk not in going]
+            found.left_out.append(LeftOut(row, f"These stand on it or depend on it, and would stay: {named(staying)}."))
         going -= {row.pk for row in kept}
         found.acting = [row for row in found.acting if row.pk in going]
     for row in found.acting:
-        staying = [child.wire_id for child in children.get(row.pk, ()) if child.pk not in going]
+        staying = [child.wire_id for child in dependents.get(row.pk, ()) if child.pk not in going]
         if staying or standing.get(row.pk):
             found.notes[row.pk] = [*staying, *standing.get(row.pk, [])]
     found.asked = {"force": force}

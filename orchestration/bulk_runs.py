@@ -77,14 +77,14 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, wish: Wish) -> Previe
     types: dict[int, list[str]] = {}
     if any("node_types_required" in (rules_of(wish.workflow, one) or {}) for one in declared.values() if one):
         types = dict(found.values_list("pk", "plan__node_types"))
-    children = looks.children() if wish.workflow == UNINSTALL and not wish.force else {}
+    dependents = looks.dependents() if wish.workflow == UNINSTALL and not wish.force else {}
     standing = looks.standing() if wish.workflow == UNINSTALL and not wish.force else {}
 
     def why(row: Deployment, local: LocalDeployment) -> str:
         workflow = declared.get(local.pk)
         if not workflow:
             return f"It has no workflow {wish.workflow}."
-        on_it = [child.wire_id for child in children.get(row.pk, ())] + standing.get(row.pk, [])
+        on_it = [child.wire_id for child in dependents.get(row.pk, ())] + standing.get(row.pk, [])
         if on_it:
             return f"These stand on it, uninstall and remove them first: {named(on_it)}."
         states = sorted(looks.states.get(local.pk, ()))

@@ -76,7 +76,7 @@ def test_many_are_deleted_with_what_stands_on_them_said(call, alice, acme, three
     gone = made.local(acme, "old", by=alice)
     Deployment.objects.filter(pk=three[0].deployment_id).update(parent=gone.deployment)
     body = {"workflow_id": "delete_deployment_environment", "deployment_ids": ["old"]}
-    assert "which would stay: a" in call(alice, {**body, "preview": True}).json()["excluded"][0]["reason"]
+    assert "and would stay: a" in call(alice, {**body, "preview": True}).json()["excluded"][0]["reason"]
     forced = call(alice, {**body, "preview": True, "force": True}).json()
     assert forced["deployment_ids"] == ["old"] and forced["dependents"] == {"old": ["a"]}
     assert call(alice, {**body, "force": True, "digest": forced["digest"]}).status_code == 201

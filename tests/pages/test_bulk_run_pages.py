@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from inventory.models import Deployment
 from orchestration import bulk_runs
+from orchestration.dependency_models import Dependency
 from orchestration.models import Execution, ExecutionGroup
 from tests.inventory import factories as inventory
 from tests.orchestration import factories as make
@@ -271,8 +272,13 @@ class TestDeletion:
         page = signed_in(alice).get(f"/deployments/delete/?deployments={keys([*three, *gone])}").text
         assert "Delete 1 of 6" in page
         assert "It is installed: its instances are started. Uninstall it first." in page
-        assert "It is the parent of these, which would stay: web2." in page
-        assert "It is the parent of these, which would stay: old1." in page
+        assert "These stand on it or depend on it, and would stay: web2." in page
+        assert "These stand on it or depend on it, and would stay: old1." in page
+
+    def test_what_another_one_uses_stays(self, signed_in, alice, three, gone):
+        Dependency.objects.create(source=three[0].deployment, target=gone[0].deployment, creator="capabilities.x")
+        page = signed_in(alice).get(f"/deployments/delete/?deployments={keys(gone)}").text
+        assert "These stand on it or depend on it, and would stay: web1." in page and "Delete 2 of 3" in page
 
     def test_children_go_before_their_parents(self, signed_in, alice, gone):
         Deployment.objects.filter(pk=gone[2].deployment_id).update(parent=gone[0].deployment)
