@@ -18,7 +18,8 @@ from accounts.requests import TenantRequest
 from accounts.roles import may
 from inventory import sites
 from inventory.forms import SiteForm
-from inventory.models import Site
+from inventory.models import Environment, Site
+from inventory.pins import pins
 
 PER_PAGE = 50
 FIELDS = ("name", "latitude", "longitude", "time_zone")
@@ -47,11 +48,18 @@ def site_list(request: TenantRequest, site_id: int | None = None) -> HttpRespons
         "form": form,
         "changing": changing,
         "page": page,
+        "counts": counts_at(request, [site.pk for site in page]),
         # Beside the place that is picked, so that one sees where one is.
         "known": [{"name": each.name, "at": [each.latitude, each.longitude]} for each in page if each.location],
         "may_change": may(request.user, "site.change", tenant),
     }
     return render(request, "inventory/sites.html", shown, status=400 if form.errors else 200)
+
+
+def counts_at(request: TenantRequest, sites: list[int]) -> dict[str, list[tuple[str, int]]]:
+    """Site -> its environments by state, worst first: one query."""
+    rows = Environment.objects.visible_to(request.user, request.tenant).filter(deployment__site__in=sites)
+    return {pin.site: list(pin.counts.items()) for pin in pins(rows)}
 
 
 @require_POST

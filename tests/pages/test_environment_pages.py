@@ -234,6 +234,18 @@ def test_a_site_is_made_changed_and_deleted(signed_in, alice, acme):
     assert "No sites yet" in client.get("/sites/").text
 
 
+def test_a_site_shows_its_environments_by_state_and_leads_to_them(signed_in, bob, acme, other):
+    site = inventory.site(acme, "Lis & Porto")
+    for state in ("ready", "ready", "unreachable"):
+        inventory.environment(acme, state=state, deployment={"site": site})
+    inventory.site(acme, "Empty")
+    shown = signed_in(bob).get("/sites/")
+    assert shown.context["counts"] == {"Lis & Porto": [("unreachable", 1), ("ready", 2)]}
+    assert "/environments/?site=Lis%20%26%20Porto&amp;state=ready" in shown.text
+    found = signed_in(bob).get("/environments/?site=Lis%20%26%20Porto&state=ready")
+    assert len(found.context["page"]) == 2
+
+
 def test_sites_of_others_are_not_there(signed_in, charlie, acme):
     site = inventory.site(acme)
     assert signed_in(charlie).get(f"/sites/{site.pk}/").status_code == 404
