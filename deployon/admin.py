@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from accounts.actors import Actor
 from accounts.admin import AuditedAdmin, ReadOnlyAdmin
 from deployon import catalogue
-from deployon.models import Placement, Preview, Rollout, Service, ServiceVersion, StartKey, Target
+from deployon.models import Placement, Preview, Rollout, Scan, Service, ServiceVersion, StartKey, Target
 
 
 @admin.register(Service)
@@ -90,3 +90,12 @@ class StartKeyAdmin(ReadOnlyAdmin):
     list_display = ["key", "tenant", "rollout", "created_at"]
     list_select_related = ["tenant", "rollout__version__service"]
     search_fields = ["key"]
+
+
+@admin.register(Scan)
+class ScanAdmin(ReadOnlyAdmin):
+    """What sub-managers listed when they were asked last."""
+
+    list_display = ["environment", "looked_at", "seen_at", "error"]
+    list_select_related = ["environment__deployment"]
+    search_fields = ["environment__deployment__display_name", "error"]

@@ -47,6 +47,7 @@ class UpdateDeployment(TargetStep):
         work.note(
             context,
             remote_deployment=done.remote_id,
+            remote_blueprint=work.order.blueprint_id,
             actual_digest=work.version.content_digest,
             actual_inputs_hash=work.order.inputs_hash,
         )

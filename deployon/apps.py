@@ -9,6 +9,8 @@ class DeployonConfig(AppConfig):
     name = "deployon"
 
     def ready(self) -> None:
+        scans = import_module("deployon.scans")
+        import_module("runs.chores").register(scans.TASK, scans.SECONDS)
         ours = import_module("deployon.standing")
         import_module("inventory.standing").register(ours.Services())
         import_module("inventory.capabilities").register("placement", ours.CAPABILITIES)

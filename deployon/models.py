@@ -200,6 +200,20 @@ class Target(models.Model):
         return f"{self.environment_name} in rollout {self.rollout_id}"
 
 
+class Scan(models.Model):
+    """What an environment's sub-manager listed when it was asked last, and in what placements there are not as wanted."""
+
+    environment = models.OneToOneField(Environment, on_delete=models.CASCADE, related_name="scan")
+    looked_at = models.DateTimeField(default=timezone.now)  # tried, whether it could be asked or not
+    seen_at = models.DateTimeField(null=True)  # of what is kept below; None: it could never be asked
+    error = models.CharField(max_length=512, blank=True)  # why the last look brought nothing; "" where it did
+    deployments = models.JSONField(default=list)  # rows of deployon.scans.Seen
+    drift = models.JSONField(default=list)  # rows of deployon.drift.Finding
+
+    def __str__(self) -> str:
+        return f"look at {self.environment}"
+
+
 class StartKey(models.Model):
     """An Idempotency-Key that started work here: the same key again gives the same rollout and starts nothing."""
 

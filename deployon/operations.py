@@ -45,17 +45,17 @@ class PushBlueprint(TargetStep):
             return driver.check_blueprint(client, work.order.blueprint_id)
         looks = context.memory.get("looks", 0)
         context.memory["asked"] = True
-        return driver.ensure_blueprint(
+        return driver.push_blueprint(
             client,
-            version.service.name,
-            version.content_digest,
+            work.order.blueprint_id,
             lambda: io.BytesIO(archive_bytes(str(version.archive_id))),
             version.main_file,
             looks=looks,
         )
 
     def finish(self, context: Context, work: Work, client: ManagerClient, done: driver.Done) -> None:
-        work.note(context, remote_blueprint=done.remote_id)
+        if not work.placement.actual_digest:  # else it stands on another one until the update has ended
+            work.note(context, remote_blueprint=done.remote_id)
 
 
 @operation("placement.ensure_deployment")

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployon.models import ServiceVersion
+from deployon.models import Placement, ServiceVersion
 from inventory.driver import Order, remote_blueprint_id
 
 LABELS = {"csys-obj-type": "service"}
 
 
-def order_for(version: ServiceVersion, inputs: dict[str, Any], environment: str, run: str = "") -> Order:
-    """The order for this version on the environment with this id on the wire. The remote deployment bears the service's name, so it is found again."""
+def order_for(
+    version: ServiceVersion,
+    inputs: dict[str, Any],
+    environment: str,
+    run: str = "",
+    *,
+    placement: Placement | None = None,
+) -> Order:
+    """The order for this version on the environment with this id on the wire.
+
+    The remote deployment bears the service's name, so it is found again; one that was adopted keeps its own id, and its
+    blueprint the id that it had, as long as the version is the same.
+    """
     service = version.service.name
+    is_same = placement is not None and placement.actual_digest == version.content_digest
+    kept = placement.remote_blueprint if placement is not None and is_same else ""
     is_pushed = version.source == ServiceVersion.Source.PUSHED
     return Order(
-        deployment_id=service,
-        blueprint_id=blueprint_id_of(version),
+        deployment_id=(placement.remote_deployment if placement else "") or service,
+        blueprint_id=kept or blueprint_id_of(version),
         service=service,
         environment=environment,
         run=run,

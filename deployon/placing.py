@@ -41,7 +41,7 @@ def ensure_placements(
     if rollout.action == Rollout.Action.WORKFLOW:
         return known
     new = [environment for environment in rows if environment.pk not in known]
-    deployments = Deployment.objects.bulk_create((_deployment(by, rollout, each) for each in new), batch_size=_BATCH)
+    deployments = Deployment.objects.bulk_create((new_deployment(by, version, each) for each in new), batch_size=_BATCH)
     placements = Placement.objects.bulk_create(
         (
             Placement(service=version.service, environment=environment, deployment=deployment)
@@ -54,7 +54,7 @@ def ensure_placements(
     update_columns(
         Placement, {known[key].pk: {"desired_inputs": inputs} for key, inputs in own.items() if key in known}
     )
-    _label(by, version, {known[each.pk].deployment_id: each for each in rows})
+    label_all(by, version, {known[each.pk].deployment_id: each for each in rows})
     return known
 
 
@@ -86,10 +86,11 @@ def create_targets(
     return [target for target in created if target.intent in acting.values()]
 
 
-def _deployment(by: Actor, rollout: Rollout, environment: Environment) -> Deployment:
-    service = rollout.version.service
+def new_deployment(by: Actor, version: ServiceVersion, environment: Environment) -> Deployment:
+    """The deployment that a placement of the service there owns, not stored yet."""
+    service = version.service
     return Deployment(
-        tenant=rollout.tenant,
+        tenant_id=service.tenant_id,
         wire_id=str(uuid.uuid4()),
         display_name=f"{service.name}@{environment.deployment.display_name}"[:256],
         kind=Deployment.Kind.PLACEMENT,
@@ -109,7 +110,7 @@ def _want(placements: list[Placement], version: ServiceVersion | None, inputs: d
         )
 
 
-def _label(by: Actor, version: ServiceVersion, environments: dict[int, Environment]) -> None:
+def label_all(by: Actor, version: ServiceVersion, environments: dict[int, Environment]) -> None:
     """Replace our labels of these deployments (id -> environment): what kind of thing, whose child, which version."""
     keys = list(environments)
     for start in range(0, len(keys), _BATCH):

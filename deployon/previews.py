@@ -76,7 +76,7 @@ def preview_rollout(
     if not wanted.is_put_there:
         own = Sources()
     wants = _wanted_on(wanted, own, environments)
-    found = surveys.survey(wants, environments) if survey else {}
+    found = surveys.survey(wants, environments, _placed(version)) if survey else {}
     rows = _judge_all(tenant, wants, wanted, environments, found)
     rows["excluded"] += _not_visible(where, environments)
     content = {
@@ -153,6 +153,14 @@ def _wanted_on(wanted: Wanted, own: Sources, environments: list[Environment]) ->
         )
         for key, each in given.items()
     }
+
+
+def _placed(version: ServiceVersion) -> dict[int, Placement]:
+    """Environment id -> where the service stands, which may bear an id of its own there."""
+    rows = Placement.objects.filter(service=version.service_id).only(
+        "environment_id", "remote_deployment", "remote_blueprint", "actual_digest"
+    )
+    return {row.environment_id: row for row in rows}
 
 
 def _environments(by: Actor, tenant: Tenant, where: Where) -> list[Environment]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from django.core.exceptions import ValidationError
 
-from deployon.models import Rollout, ServiceVersion
+from deployon.models import Placement, Rollout, ServiceVersion
 from deployon.orders import order_for
 from deployon.verdicts import Found, Wanted
 from inventory.connections import client_for
@@ -21,7 +21,9 @@ from inventory.models import Environment
 AT_ONCE = 16
 
 
-def survey(wants: Mapping[int, Wanted], environments: list[Environment]) -> dict[int, Found]:
+def survey(
+    wants: Mapping[int, Wanted], environments: list[Environment], placements: Mapping[int, Placement]
+) -> dict[int, Found]:
     """Environment id -> what is there; those that cannot be asked say why. 1 request each, 2 for a blueprint that must be present.
 
     One more for an update, whose steps it tells where the blueprint is there already, and for an uninstall: who stands on it.
@@ -39,7 +41,9 @@ def survey(wants: Mapping[int, Wanted], environments: list[Environment]) -> dict
             text = error.message if isinstance(error, ManagerError) else " ".join(error.messages)
             looks[environment.pk] = partial(Found, error=text, kind=str(ErrorKind.CREDENTIAL))
             continue
-        order = order_for(wanted.version, wanted.inputs, environment.deployment.wire_id)
+        order = order_for(
+            wanted.version, wanted.inputs, environment.deployment.wire_id, placement=placements.get(environment.pk)
+        )
         looks[environment.pk] = partial(_look, client, order, wanted)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as threads:
         futures = {key: threads.submit(look) for key, look in looks.items()}

@@ -72,7 +72,7 @@ class Work:
         placement = Placement(**{name: next(values) for name in _PLACEMENT})
         placement.deployment = Deployment(**{name: next(values) for name in _DEPLOYMENT})
         version, inputs, workflow = plan_of(rollout)
-        order = order_for(version, inputs if own is None else own, wire_id, f"R-{run}")
+        order = order_for(version, inputs if own is None else own, wire_id, f"R-{run}", placement=placement)
         return cls(key, environment, above, version, placement, order, manager, limit, has_place, workflow)
 
     @classmethod

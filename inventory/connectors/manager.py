@@ -74,6 +74,12 @@ class ManagerClient(Conversation):
         """What a blueprint that is there asks for and offers."""
         return self._get(f"/blueprints/{_id(blueprint_id)}?_include=id,state,description,plan", BlueprintPlan.read)
 
+    def blueprint_archive(self, blueprint_id: str) -> tuple[bytes, str]:
+        """(the archive as it was uploaded, its main file)."""
+        address = f"/blueprints/{_id(blueprint_id)}"
+        main_file = self._get(f"{address}?_include=id,main_file_name", lambda content: text(content, "main_file_name"))
+        return self._request("GET", f"{address}/archive", self._headers).body, main_file
+
     def upload_blueprint(self, blueprint_id: str, archive: bytes | BinaryIO, main_file: str) -> Blueprint:
         """Send an archive (zip, tar, tar.gz or tar.bz2 with one top folder); unpacked there afterwards: poll `blueprint`."""
         query = _query([("application_file_name", main_file), ("visibility", "tenant"), ("async_upload", "true")])
@@ -134,6 +140,14 @@ class ManagerClient(Conversation):
             is_write=False,
         )
         return self._read(reply, lambda content: [Deployment.read(row) for row in items(content)])
+
+    def all_deployments(self, page: int = 1000) -> list[Deployment]:
+        """All of the tenant that this account sees, read page by page."""
+        rows: list[Deployment] = []
+        while True:
+            rows += (found := self.search_deployments([], page, len(rows)))
+            if len(found) < page:
+                return rows
 
     def count_deployments(self, query: Query = ()) -> int:
         """How many deployments this account sees here; with fields such as ('blueprint_id', 'app') only those."""
