@@ -23,6 +23,7 @@ from deployon import serializers as shapes
 from deployon.inputs import canonical
 from deployon.matrix_api import Matrix
 from deployon.models import Placement, Rollout, Service, ServiceVersion
+from deployon.scan_api import Adoptions, Scans
 from deployon.sources import Sources
 from deployon.tables import table_of
 from deployon.workflows import Workflow
@@ -321,4 +322,6 @@ routes: list[tuple[str, type, str]] = [
     ("rollouts", Rollouts, "api-rollout"),
     ("placements", Placements, "api-placement"),
     ("matrix", Matrix, "api-matrix"),
+    ("scans", Scans, "api-scan"),
+    ("adoptions", Adoptions, "api-adoption"),
 ]

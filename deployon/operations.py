@@ -7,6 +7,7 @@ import io
 from typing import ClassVar
 
 from deployon.alterations import INSTALL_SECONDS, RunWorkflow, UpdateDeployment
+from deployon.clearing import RemoveStray  # noqa: F401  (registers its operation)
 from deployon.models import Placement, Rollout, ServiceVersion, Target
 from deployon.steps import TargetStep
 from deployon.work import Work, archive_bytes
