@@ -143,3 +143,48 @@ def test_a_cancel_ends_the_processes_at_the_sub_manager(pair):
     events = pair.api.get(f"runs/{row['run']}/events/")
     assert "cancelled" in " ".join(each["message"] for each in events["events"] if each["kind"] == "cancel")
     pair.clean()
+
+
+def test_what_was_deployed_there_by_hand_is_adopted_updated_and_uninstalled_from_here(pair):
+    """Its archive is fetched and known again by its bytes; nothing is run there until the update."""
+    auth, headers, base = ("admin", PASSWORD), {"Tenant": "default_tenant"}, f"{pair.remote.url}/api/v3.1"
+
+    def there(method: str, path: str, **more):
+        reply = requests.request(method, f"{base}/{path}", auth=auth, headers=headers, timeout=60, **more)
+        assert reply.ok, reply.text
+        return reply.json()
+
+    with packed(EXAMPLES / "hello-edge") as archive:
+        there("PUT", "blueprints/theirs?application_file_name=blueprint.yaml", data=archive)
+    there("PUT", "deployments/by-hand", json={"blueprint_id": "theirs", "inputs": {"greeting": "Theirs"}})
+    there("POST", "executions", json={"deployment_id": "by-hand", "workflow_id": "install"})
+    wait_until(lambda: pair.there("deployments/by-hand").get("installation_status") == "active", 90)
+    wait_until(lambda: pair.there("deployments/by-hand")["latest_execution_status"] == "completed", 60)
+    executions = pair.there("executions?deployment_id=by-hand")["metadata"]["pagination"]["total"]
+    environment = pair.api.get("environments/")["results"][0]["id"]
+
+    report = pair.api.post("scans/", {"environments": [environment]})[0]
+    assert [each["deployment"] for each in report["strays"]] == ["by-hand"]
+    wishes = {"deployments": [{"environment": environment, "deployment": "by-hand"}]}
+    shown = pair.api.post("adoptions/", wishes)
+    row = shown["deployments"][0]
+    assert (row["verdict"], row["service"], row["version_words"]) == ("adopt", "hello-edge", "v1"), row
+    done = pair.api.post("adoptions/", wishes | {"digest": shown["digest"]})["deployments"][0]
+    assert done["verdict"] == "adopted", done
+    assert pair.there("executions?deployment_id=by-hand")["metadata"]["pagination"]["total"] == executions
+    assert pair.api.post("scans/", {"environments": [environment]})[0]["state"] == "clear"
+    assert pair.api.get("scans/drift/")["count"] == 0
+
+    for inputs, action, intent in (({"greeting": "Ours"}, "update", "update"), ({}, "uninstall", "remove")):
+        asked = {"service": "hello-edge", "rules": [], "inputs": inputs, "action": action, "survey": True}
+        preview = pair.api.post("rollouts/preview/", asked)
+        assert [each["name"] for each in preview[intent]] == ["edge"], preview
+        rollout = pair.api.post("rollouts/", {"digest": preview["digest"]})
+        wait_until(lambda rollout=rollout: pair.rollout(rollout)["state"] in ("succeeded", "failed"), 120)
+        state = pair.rollout(rollout)
+        assert state["state"] == "succeeded", state["failures"]
+        if action == "update":
+            assert pair.there("deployments/by-hand")["inputs"]["greeting"] == "Ours"
+            drifted = pair.api.post("scans/", {"environments": [environment]})
+            assert drifted[0]["state"] == "clear" and pair.api.get("scans/drift/")["count"] == 0
+    assert pair.there("deployments/by-hand").get("error_code") == "not_found_error"
