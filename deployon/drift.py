@@ -64,14 +64,17 @@ def judge(placement: Placement, found: Remote | None) -> Finding | None:
     kind, why = _compare(placement, found)
     if kind:
         return Finding(placement.pk, kind, why)
-    if found.unavailable_instances or found.deployment_status == "requires_attention":
-        count = found.unavailable_instances
-        what = (
-            f"{count} of its instances {'is' if count == 1 else 'are'} not available"
-            if count
-            else "It requires attention there"
+    # Instances that passed no check are no finding: in most services nobody checks them.
+    if found.drifted_instances:
+        count = found.drifted_instances
+        what = f"{count} of its instances {'is' if count == 1 else 'are'} not as configured, by check_drift"
+        return Finding(placement.pk, "instances", f"{what}. Run update or heal on it, or look at it there.")
+    if found.deployment_status == "requires_attention":
+        return Finding(
+            placement.pk,
+            "instances",
+            "The manager says that it requires attention. Run heal on it, or look at it there.",
         )
-        return Finding(placement.pk, "instances", f"{what}. Run heal on it, or look at it there.")
     return None
 
 

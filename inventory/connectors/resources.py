@@ -109,12 +109,13 @@ class Deployment:
     latest_status: str
     finished_operations: int
     total_operations: int
-    unavailable_instances: int
+    unavailable_instances: int  # that passed no status check, which nobody may have made
+    drifted_instances: int
 
     FIELDS = (
         "id,blueprint_id,display_name,site_name,labels,inputs,installation_status,deployment_status,create_execution,"
         "latest_execution,latest_execution_workflow_id,latest_execution_status,latest_execution_finished_operations,"
-        "latest_execution_total_operations,unavailable_instances"
+        "latest_execution_total_operations,unavailable_instances,drifted_instances"
     )
 
     @classmethod
@@ -135,6 +136,7 @@ class Deployment:
             finished_operations=number(content, "latest_execution_finished_operations"),
             total_operations=number(content, "latest_execution_total_operations"),
             unavailable_instances=number(content, "unavailable_instances"),
+            drifted_instances=number(content, "drifted_instances"),
         )
 
     def label(self, key: str) -> str:
@@ -234,5 +236,10 @@ class UpdateStep:
         rows = content.get("steps") or []
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise WrongShapeError("'steps' is no list of steps")
-        names = ("action", "entity_type", "entity_id")
-        return [cls(*(text_or_empty(row, name) for name in names)) for row in rows]
+        return [cls(text_or_empty(row, "action"), text_or_empty(row, "entity_type"), _path(row)) for row in rows]
+
+
+def _path(row: Json) -> str:
+    """`entity_id` of a step: a text with colons, or the list of its parts."""
+    parts = row.get("entity_id")
+    return ":".join(map(str, parts)) if isinstance(parts, list) else text_or_empty(row, "entity_id")

@@ -37,10 +37,14 @@ def update(answers: Answers, name: str, body: Mapping[str, Any]) -> Answer:
     return 200, {"id": f"{name}-{run.id}", "execution_id": run.id, "state": "updating", "steps": []}
 
 
-def steps(row: DeploymentRow, blueprint_id: str, inputs: Mapping[str, Any]) -> list[dict[str, str]]:
+def steps(row: DeploymentRow, blueprint_id: str, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What would change, as a manager lists it."""
     changed = blueprint_id != row.blueprint_id or any(row.inputs.get(key) != value for key, value in inputs.items())
-    return [{"action": "modify", "entity_type": "property", "entity_id": "nodes:s:properties:port"}] if changed else []
+    return (
+        [{"action": "modify", "entity_type": "property", "entity_id": ["nodes", "s", "properties", "port"]}]
+        if changed
+        else []
+    )
 
 
 def set_labels(answers: Answers, name: str, body: Mapping[str, Any]) -> Answer:

@@ -228,3 +228,16 @@ def test_the_chore_looks_at_those_that_are_due_and_can_be_switched_off(acme, dou
     assert {row.pk for row in scans.due()} == {row.pk for row in rows}
     scans.scan_due()
     assert Scan.objects.filter(error="").count() == 2 and scans.due() == []
+
+
+def test_instances_that_drifted_there_are_told_and_those_that_nobody_checked_are_not(acme, double, fleet, monkeypatch):
+    from inventory.doubles.world import DeploymentRow
+
+    _, rows = fleet
+    answer = DeploymentRow.answer
+    monkeypatch.setattr(DeploymentRow, "answer", lambda row: answer(row) | {"unavailable_instances": 1})
+    assert not look(acme, rows)[1]
+    monkeypatch.setattr(DeploymentRow, "answer", lambda row: answer(row) | {"drifted_instances": 2})
+    drifted = look(acme, rows)[1]
+    assert {each.kind for each in drifted.values()} == {"instances"}
+    assert "2 of its instances" in drifted[rows[0].pk].why
