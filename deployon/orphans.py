@@ -131,7 +131,7 @@ def stray_of(row: dict[str, Any], environment: str) -> Stray:
         row["id"],
         row["name"],
         row["blueprint"],
-        row["situation"],
+        row["situation"].replace("_", " "),
         row["service"],
         row["parent"],
         row["owner"] == environment,

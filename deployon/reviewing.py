@@ -55,12 +55,23 @@ def by_reason(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def common_of(preview: Preview) -> list[dict[str, Any]]:
     """Inputs that are the same everywhere, each with where it comes from."""
     given, own = set(preview.content.get("given", [])), Sources.stored(preview.sources).names
+    schema = preview.version.inputs_schema
     rows = []
     for name, value in preview.inputs.items():
-        origin = "entered for all" if name in given else "default of the blueprint"
+        is_default = name not in given or value == schema.get(name, {}).get("default")
+        origin = "default of the blueprint" if is_default else "entered for all"
         rest = "; environments below have their own" if name in own else ""
         rows.append({"name": name, "value": sources.shown(name, value), "origin": f"{origin}{rest}"})
     return rows
+
+
+def by_steps(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """[{"steps", "rows"}] of updates that take the same steps, the most frequent first; those whose steps are not known are left out."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("steps"):
+            groups.setdefault(tuple(row["steps"]), []).append(row)
+    return [{"steps": steps, "rows": some} for steps, some in sorted(groups.items(), key=lambda pair: -len(pair[1]))]
 
 
 def own_cell(row: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -108,7 +119,6 @@ def show_review(request: TenantRequest, preview: Preview, asked: QueryDict, chan
     ]
     acting = sum(len(content.get(kind, [])) for kind in ACTING)
     own = [row for kind in ACTING for row in content.get(kind, []) if row.get("own")]
-    stepping = [row for row in content.get("update", []) if row.get("steps")]
     query = QueryDict(mutable=True)
     query.update({"again": preview.digest, **pace.as_query()})
     shown = {
@@ -120,7 +130,7 @@ def show_review(request: TenantRequest, preview: Preview, asked: QueryDict, chan
         "own_rows": [(row, [own_cell(row, name) for name in names]) for row in own[:MOST_ROWS]],
         "own_count": len(own),
         "unused": content.get("unused", []),
-        "stepping": stepping[:MOST_ROWS],
+        "stepping": by_steps(content.get("update", [])),
         "parameters": sources.shown_all(preview.parameters),
         "verb": verb_of(preview, content),
         "parts": parts,

@@ -25,9 +25,9 @@ from inventory.models import Site
 from inventory.querysets import EnvironmentQuerySet
 from inventory.views import chosen_labels
 
-PER_PAGE = 50
+PER_PAGE, DRIFTED_PER_PAGE = 50, 200
 WORDS = {
-    "unreachable": "Not to be asked",
+    "unreachable": "Not reached",
     "orphans": "With orphans",
     "unseen": "Not asked yet",
     "clear": "As recorded",
@@ -79,8 +79,9 @@ def drift_page(request: TenantRequest) -> HttpResponse:
     """Placements that the last look found not as wanted, by service and version."""
     choice, rows = own(request)
     found = orphans.drifted(request.tenant, rows)
+    page = Paginator(found, DRIFTED_PER_PAGE).get_page(request.GET.get("page"))
     groups: dict[tuple[str, int | None], list[orphans.Drifted]] = {}
-    for each in found:
+    for each in page:
         version = each.placement.desired_version
         groups.setdefault((each.placement.service.name, version.number if version else None), []).append(each)
     asked = rows.filter(scan__seen_at__isnull=False).count()
@@ -90,6 +91,7 @@ def drift_page(request: TenantRequest) -> HttpResponse:
             for (service, version), each in groups.items()
         ],
         "total": len(found),
+        "page": page,
         "asked": asked,
         "unasked": rows.count() - asked,
         "kinds": drift.KINDS,
