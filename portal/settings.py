@@ -270,7 +270,9 @@ else:
 PROBE_EVERY_SECONDS = env.float(
     "PROBE_EVERY_SECONDS", default=300
 )  # between two looks at an environment; 0: only when asked
-SCAN_EVERY_SECONDS = env.float("SCAN_EVERY_SECONDS", default=3600)  # what stands on environments is listed anew; 0: when asked
+SCAN_EVERY_SECONDS = env.float(
+    "SCAN_EVERY_SECONDS", default=3600
+)  # what stands on environments is listed anew; 0: when asked
 ENDPOINT_NETWORKS = env.list(
     "ENDPOINT_NETWORKS", default=[]
 )  # networks allowed although the default policy refuses them
