@@ -20,7 +20,7 @@ from inventory.models import Environment
 from inventory.named import place
 
 
-class CellSerializer(serializers.Serializer[Any]):
+class MatrixCellSerializer(serializers.Serializer[Any]):
     """One service on one environment; `since` its state is so, `placed_at` it stands there."""
 
     placement = serializers.IntegerField()
@@ -31,14 +31,14 @@ class CellSerializer(serializers.Serializer[Any]):
     placed_at = serializers.DateTimeField()
 
 
-class LineSerializer(serializers.Serializer[Any]):
+class MatrixLineSerializer(serializers.Serializer[Any]):
     """One environment with what stands on it, by name of the service."""
 
     environment = serializers.IntegerField()
     name = serializers.CharField()
     site = serializers.CharField()
     state = serializers.CharField()
-    services = serializers.DictField(child=CellSerializer())
+    services = serializers.DictField(child=MatrixCellSerializer())
 
 
 class Matrix(GenericViewSet):
@@ -46,7 +46,7 @@ class Matrix(GenericViewSet):
 
     needs = {"*": "rollout.view"}
     queryset = Environment.objects.none()
-    serializer_class = LineSerializer
+    serializer_class = MatrixLineSerializer
     filter_backends = ()
 
     @extend_schema(
@@ -61,7 +61,7 @@ class Matrix(GenericViewSet):
             ),
             OpenApiParameter("as", OpenApiTypes.STR, enum=sorted(KINDS), description="All of it as one file"),
         ],
-        responses=LineSerializer(many=True),
+        responses=MatrixLineSerializer(many=True),
     )
     def list(self, request: Request) -> Any:
         """Environments that match with what stands on them, a page at a time, or all of them as a file."""
@@ -80,4 +80,4 @@ class Matrix(GenericViewSet):
             text = matrix.as_json(found) if kind == "json" else matrix.as_csv(found)
             return HttpResponse(text, content_type=f"{KINDS[kind]}; charset=utf-8")
         page = self.paginate_queryset(rows.select_related("deployment__site")) or []
-        return self.get_paginated_response(LineSerializer(matrix.lines(tenant, page, services), many=True).data)
+        return self.get_paginated_response(MatrixLineSerializer(matrix.lines(tenant, page, services), many=True).data)

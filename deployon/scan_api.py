@@ -42,7 +42,7 @@ class Scans(GenericViewSet):
         "POST": "rollout.start",
     }
     queryset = Environment.objects.none()
-    serializer_class = shapes.ReportSerializer
+    serializer_class = shapes.OrphansSerializer
     filter_backends = ()
 
     def rows(self, request: Request) -> QuerySet[Environment]:
@@ -51,14 +51,14 @@ class Scans(GenericViewSet):
         rows = Environment.objects.visible_to(user, tenant).filter(deployment__tenant=tenant)
         return listed(rows, request.query_params, user, tenant)
 
-    @extend_schema(parameters=LISTING, responses=shapes.ReportSerializer(many=True))
+    @extend_schema(parameters=LISTING, responses=shapes.OrphansSerializer(many=True))
     def list(self, request: Request) -> Response:
         """Orphans by environment, a page at a time."""
         page = self.paginate_queryset(self.rows(request).select_related("deployment__site")) or []
         found = orphans.reports(place(request)[1], page)
-        return self.get_paginated_response(shapes.ReportSerializer(found, many=True).data)
+        return self.get_paginated_response(shapes.OrphansSerializer(found, many=True).data)
 
-    @extend_schema(request=shapes.AskSerializer, responses=shapes.ReportSerializer(many=True), filters=False)
+    @extend_schema(request=shapes.AskSerializer, responses=shapes.OrphansSerializer(many=True), filters=False)
     def create(self, request: Request) -> Response:
         """Ask the sub-managers of these environments now; the reports that follow."""
         user, tenant = place(request)
@@ -66,7 +66,7 @@ class Scans(GenericViewSet):
         chosen = rows.filter(pk__in=read(shapes.AskSerializer, request)["environments"])
         scans.scan(scans.for_asking(chosen))
         found = orphans.reports(tenant, chosen.select_related("deployment__site").order_by("deployment__display_name"))
-        return Response(shapes.ReportSerializer(found, many=True).data)
+        return Response(shapes.OrphansSerializer(found, many=True).data)
 
     @extend_schema(
         parameters=[

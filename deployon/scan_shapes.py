@@ -31,7 +31,7 @@ class GhostSerializer(serializers.Serializer[Any]):
     deployment = serializers.CharField()
 
 
-class ReportSerializer(serializers.Serializer[Any]):
+class OrphansSerializer(serializers.Serializer[Any]):
     """One environment as it was seen last; `unreachable` and `unseen` say nothing of what is there, `empty` says: nothing."""
 
     environment = serializers.IntegerField()
