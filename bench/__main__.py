@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import executing, lists, live, rollout_1000, rows, starting, waiting
+from bench import executing, lists, live, rollout_1000, rows, starting, waiting, wire
 from tests.services.shared import open_session
 
 # Name: (title, the measure, the same in short: to see that it works).
@@ -18,6 +18,7 @@ MEASURES: dict[str, tuple[str, Callable[[], Sequence[rows.Row]], Callable[[], Se
     "rollout": (rollout_1000.TITLE, rollout_1000.run, lambda: rollout_1000.run(50, 1)),
     "live": (live.TITLE, live.run, lambda: live.run(1.0)),
     "executing": (executing.TITLE, executing.run, lambda: executing.run(5)),
+    "wire": (wire.TITLE, wire.run, lambda: wire.run(200, 5, 2)),
     "waiting": (waiting.TITLE, waiting.run, lambda: waiting.run(20, 3.0)),
 }
 

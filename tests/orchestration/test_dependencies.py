@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inventory.models import Deployment
-from orchestration import dependencies
+from orchestration import bulk_removals, dependencies
 from orchestration.models import BlueprintNode, Dependency, Execution, LocalDeployment
 from tests.orchestration import factories as made
 
@@ -80,6 +80,13 @@ def test_a_group_with_both_goes_and_one_without_the_user_does_not(call, alice, p
     assert refused.status_code == 400 and "depend on them" in refused.json()["message"]
     call(alice, "PUT", "/deployment-groups/both", {"deployment_ids": ["database", "shop"]})
     assert call(alice, "DELETE", "/deployment-groups/both?delete_deployments=true").status_code in (200, 204)
+
+
+def test_chosen_ones_are_left_out_while_who_uses_them_stays(acme, pair):
+    shop, database = (one.deployment for one in pair)
+    found = bulk_removals.preview(rows=[database], tenant=acme, force=False)
+    assert found.acting == [] and "would stay: shop" in found.left_out[0].why
+    assert set(bulk_removals.preview(rows=[database, shop], tenant=acme, force=False).acting) == {database, shop}
 
 
 def test_they_are_listed_to_who_sees_the_deployment(call, alice, bob, charlie, pair):
