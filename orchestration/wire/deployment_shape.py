@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+import json
+from functools import lru_cache, partial
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch, TextField
+from django.db.models.functions import Cast
 
 from inventory import capabilities
 from inventory.models import Deployment, Label
@@ -28,19 +30,22 @@ PLAN_FIELDS = (
 
 
 def labels_prefetch() -> Prefetch[Any]:
-    """Labels with the names of their creators, in one query."""
-    return Prefetch("labels", queryset=Label.objects.select_related("created_by").order_by("pk"))
+    """Labels with the names of their creators, in one query; plain lists, as managers for each row cost more than the rows."""
+    rows = Label.objects.annotate(creator=F("created_by__username"))
+    rows = rows.only("pk", "deployment_id", "key", "value", "created_at").order_by("pk")
+    return Prefetch("labels", queryset=rows, to_attr="listed_labels")
 
 
 def instances_prefetch() -> Prefetch[Any]:
     """Of the node instances no more than their state and health."""
     rows = NodeInstance.objects.only("pk", "local_id", "state", "system_properties", "has_drift")
-    return Prefetch("local__instances", queryset=rows)
+    return Prefetch("local__instances", queryset=rows, to_attr="listed_instances")
 
 
 def groups_prefetch() -> Prefetch[Any]:
     """Of the groups no more than their names."""
-    return Prefetch("deployment_groups", queryset=DeploymentGroup.objects.only("pk", "wire_id").order_by("pk"))
+    rows = DeploymentGroup.objects.only("pk", "wire_id").order_by("pk")
+    return Prefetch("deployment_groups", queryset=rows, to_attr="listed_groups")
 
 
 def local_of(row: Deployment) -> LocalDeployment | None:
@@ -48,14 +53,35 @@ def local_of(row: Deployment) -> LocalDeployment | None:
     return getattr(row, "local", None)
 
 
+@lru_cache(maxsize=256)
+def parsed(text: str) -> Any:
+    """Deployments of one blueprint have the same plan, which is parsed once; it is shown and never changed."""
+    return json.loads(text)
+
+
+@lru_cache(maxsize=256)
+def workflows_in(text: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The workflows of a plan for instances in these states; shown and never changed."""
+    return listed_workflows(parsed(text), states)
+
+
+def plan_of(row: Deployment) -> dict[str, Any] | None:
+    """The prepared plan; None until it is prepared, and where nothing was deployed here."""
+    text = getattr(row, "plan_text", None)
+    return parsed(text) if text else None
+
+
+PLAN: dict[str, Any] = {"joins": ("local",), "annotations": (("plan_text", Cast("local__plan", TextField())),)}
+
+
 def from_plan(name: str) -> Field:
     """A part of the prepared plan; null until it is prepared."""
+    return Field(lambda row: (plan_of(row) or {}).get(name), **PLAN)
 
-    def read(row: Deployment) -> Any:
-        local = local_of(row)
-        return (local.plan or {}).get(name) if local is not None and local.plan else None
 
-    return Field(read, joins=("local",), loads=("local__plan",))
+def instances_of(row: Deployment) -> list[NodeInstance]:
+    """The instances of what was deployed here, as far as `instances_prefetch` reads them."""
+    return getattr(local_of(row), "listed_instances", [])
 
 
 def capabilities_of(row: Deployment) -> Any:
@@ -76,9 +102,10 @@ def workflows_of(row: Deployment) -> Any:
     local = local_of(row)
     if local is None:
         return []
-    if not local.plan:
+    if not plan_of(row):
         return None
-    return listed_workflows(local.plan, [instance.state for instance in local.instances.all()])
+    states = tuple(sorted(instance.state for instance in instances_of(row)))
+    return workflows_in(row.plan_text, states)  # type: ignore[attr-defined]
 
 
 def is_status_check_ok(instance: NodeInstance) -> bool:
@@ -88,14 +115,17 @@ def is_status_check_ok(instance: NodeInstance) -> bool:
 
 def drifted_instances(row: Deployment) -> int:
     """How many instances are known to differ from what was configured."""
-    local = local_of(row)
-    return sum(one.has_drift for one in local.instances.all()) if local is not None else 0
+    return sum(one.has_drift for one in instances_of(row))
 
 
 def unavailable_instances(row: Deployment) -> int:
     """How many instances have not passed a check."""
-    local = local_of(row)
-    return sum(not is_status_check_ok(instance) for instance in local.instances.all()) if local is not None else 0
+    return sum(not is_status_check_ok(instance) for instance in instances_of(row))
+
+
+def listed_labels(row: Deployment) -> list[Any]:
+    """What `labels_prefetch` has read: labels with `creator`."""
+    return row.listed_labels  # type: ignore[attr-defined, no-any-return]
 
 
 def labels_of(row: Deployment) -> list[dict[str, Any]]:
@@ -105,15 +135,15 @@ def labels_of(row: Deployment) -> list[dict[str, Any]]:
             "key": label.key,
             "value": label.value,
             "created_at": wire_time(label.created_at),
-            "created_by": label.created_by.username if label.created_by else None,
+            "created_by": label.creator,
         }
-        for label in row.labels.all()
+        for label in listed_labels(row)
     ]
 
 
 def environment_type(row: Deployment) -> str:
     """The value of its label, or ""."""
-    return next((label.value for label in row.labels.all() if label.key == ENVIRONMENT_TYPE_KEY), "")
+    return next((label.value for label in listed_labels(row) if label.key == ENVIRONMENT_TYPE_KEY), "")
 
 
 def of_local(name: str, default: Any) -> Field:
@@ -148,12 +178,12 @@ DEPLOYMENT = Shape(
         "outputs_p": always(None),
         "outputs": from_plan("outputs"),
         "capabilities_p": always(None),
-        "capabilities": Field(capabilities_of, joins=("local",), loads=("local__plan",), **KEPT),
+        "capabilities": Field(capabilities_of, joins=("local",), annotations=PLAN["annotations"], **KEPT),
         "scaling_groups_p": always(None),
         "scaling_groups": from_plan("scaling_groups"),
         "updated_at": time("updated_at"),
         "workflows_p": always(None),
-        "workflows": Field(workflows_of, joins=("local",), loads=("local__plan",), prefetches=(instances_prefetch,)),
+        "workflows": Field(workflows_of, prefetches=(instances_prefetch,), **PLAN),
         "runtime_only_evaluation": of_local("runtime_only_evaluation", False),
         "installation_status": column("installation_status"),
         "deployment_status": column("deployment_status"),
@@ -179,8 +209,9 @@ DEPLOYMENT = Shape(
         "workdir_zip": always(None),
         "labels": Field(labels_of, **LABELS),
         "deployment_groups": Field(
-            lambda row: [group.wire_id for group in row.deployment_groups.all()], prefetches=(groups_prefetch,)
+            lambda row: [group.wire_id for group in row.listed_groups], prefetches=(groups_prefetch,)
         ),
     },
     also_filters=("deployment_group_id",),
+    heavy=("local__plan", "local__given_inputs", "local__secret_names"),
 )

@@ -45,6 +45,7 @@ class Field:
     joins: tuple[str, ...] = ()  # for select_related
     prefetches: tuple[Callable[[], Prefetch[Any]], ...] = ()  # made anew for each list
     loads: tuple[str, ...] = ()  # large columns that stay in the database when nobody asks for this field
+    annotations: tuple[tuple[str, Any], ...] = ()  # (name, expression) that it reads besides columns
 
 
 def column(name: str, to_column: Callable[[str, str], Any] = read_text, **more: Any) -> Field:
@@ -119,6 +120,8 @@ class Shape:
         rows = rows.select_related(*sorted(joins)) if joins else rows
         prefetches = dict.fromkeys(make for field in wanted for make in field.prefetches)
         rows = rows.prefetch_related(*(make() for make in prefetches))
+        annotations = dict(entry for field in wanted for entry in field.annotations)
+        rows = rows.annotate(**annotations) if annotations else rows
         return rows.defer(*sorted(unused)) if unused else rows
 
     def render(self, row: Any, include: Iterable[str] | None = None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Workflows(DeploymentView):
             names = {workflow["name"] for workflow in listed}
             common = names if common is None else common & names
             for workflow in listed:
-                known = found.setdefault(workflow["name"], workflow)
+                known = found.setdefault(workflow["name"], dict(workflow))
                 known["is_available"] = known["is_available"] or workflow["is_available"]
         items = [workflow for name, workflow in found.items() if not is_common or name in (common or set())]
         return envelope(items, len(items), Page(size=len(items), offset=0), has_filtered=False)
