@@ -6,8 +6,7 @@ import json
 from functools import lru_cache, partial
 from typing import Any
 
-from django.db.models import F, Prefetch, TextField
-from django.db.models.functions import Cast
+from django.db.models import ExpressionWrapper, F, Prefetch, TextField
 
 from inventory import capabilities
 from inventory.models import Deployment, Label
@@ -71,7 +70,9 @@ def plan_of(row: Deployment) -> dict[str, Any] | None:
     return parsed(text) if text else None
 
 
-PLAN: dict[str, Any] = {"joins": ("local",), "annotations": (("plan_text", Cast("local__plan", TextField())),)}
+# The column as its text. A cast would have PostgreSQL read the plans of all rows before it sorts and cuts them.
+PLAN_TEXT = ExpressionWrapper(F("local__plan"), output_field=TextField())
+PLAN: dict[str, Any] = {"joins": ("local",), "annotations": (("plan_text", PLAN_TEXT),)}
 
 
 def from_plan(name: str) -> Field:
