@@ -63,6 +63,18 @@ def test_a_saved_filter_fills_a_group(call, acme, alice):
     assert call(alice, "PUT", "/deployment-groups/g", {"filter_id": "nosuch"}).status_code == 404
 
 
+def test_an_empty_list_of_rules_names_nobody(call, acme, alice):
+    for name in ("a", "b"):
+        made.local(acme, name, by=alice)
+    # as cfy sends it where its user gave ids alone
+    one = {"deployment_ids": ["a"], "filter_rules": []}
+    assert call(alice, "PUT", "/deployment-groups/g", one).json()["deployment_ids"] == ["a"]
+    call(alice, "PUT", "/deployment-groups/g", {"deployment_ids": ["a", "b"]})
+    assert call(alice, "PATCH", "/deployment-groups/g", {"remove": one}).json()["deployment_ids"] == ["b"]
+    call(alice, "PATCH", "/deployment-groups/g", {"remove": {"deployment_ids": ["b"]}})
+    assert call(alice, "PATCH", "/deployment-groups/g", {"add": one}).json()["deployment_ids"] == ["a"]
+
+
 def test_labels_of_a_group_are_given_to_members_and_taken_with_them(call, acme, alice):
     made.local(acme, "a", by=alice, labels=(("team", "blue"),))
     made.local(acme, "b", by=alice)

@@ -36,7 +36,7 @@ def test_deployment_groups(cfy, manager, blueprint):
     assert len(members(manager, "fleet")) == 3
     one = members(manager, "fleet")[0]
     cfy("deployments groups shrink", "fleet", "-d", one)
-    assert one not in members(manager, "fleet")
+    assert one not in members(manager, "fleet") and len(members(manager, "fleet")) == 2
     cfy("deployments groups extend", "fleet", "-d", one)
     cfy("deployments groups create", "others")
     cfy("deployments groups extend", "others", "--from-group", "fleet")
@@ -77,6 +77,7 @@ def test_an_execution_group_is_cancelled_and_resumed(cfy, manager):
     assert manager.upload("gr-slow", archives.script()).status_code == 201
     cfy("deployments groups create", "slow", "-b", "gr-slow", "-i", "{delay: 8}")
     cfy("deployments groups extend", "slow", "--count", "2")
+    assert len(members(manager, "slow")) == 2, "none of another group"
     asked = {"deployment_group_id": "slow", "workflow_id": "install"}
     group = manager.call("POST", "/execution-groups", json=asked).json()["id"]
     path = f"/execution-groups/{group}"
