@@ -22,6 +22,7 @@ from inventory.connectors.manager import ManagerClient
 from inventory.connectors.resources import Deployment as Remote
 from inventory.driver.deployments import judge_situation
 from inventory.driver.order import ENVIRONMENT, SERVICE
+from inventory.label_rules import PARENT_KEY, TYPE_KEY
 from inventory.models import Environment
 
 TASK = "deployon.scan_environments"
@@ -29,7 +30,6 @@ SECONDS = 60.0  # between two turns of the chore
 PER_TURN = 200
 AT_ONCE = 16
 MOST = 1000  # environments that a person may ask for at once
-_PARENT, _TYPE = "csys-obj-parent", "csys-obj-type"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,38 +54,44 @@ class Seen:
             str(judge_situation(row)),
             row.label(SERVICE),
             row.label(ENVIRONMENT),
-            row.label(_PARENT),
-            row.label(_TYPE),
+            row.label(PARENT_KEY),
+            row.label(TYPE_KEY),
         )
 
 
 def scan(environments: Sequence[Environment]) -> list[Scan]:
-    """Ask each of them now and keep what it says; one that cannot be asked keeps what was seen before, and why it could not."""
+    """Ask each of them now and keep what it says; of one that cannot be asked what was seen before stays, beside why it could not."""
     answers = _ask(environments)
     stood: dict[int, list[Placement]] = {row.pk: [] for row in environments}
     placements = Placement.objects.filter(environment__in=list(stood)).exclude(state__in=drift.AT_WORK)
     for placement in placements.select_related("service", "desired_version__service", "environment__deployment"):
         stood[placement.environment_id].append(placement)
-    now, scans = timezone.now(), []
+    now, answered, silent = timezone.now(), [], []
     for environment in environments:
         found = answers[environment.pk]
-        values: dict[str, Any] = {"looked_at": now}
         if isinstance(found, str):
-            values["error"] = found[:512]
-        else:
-            values |= {
-                "error": "",
-                "seen_at": now,
-                "deployments": [dataclasses.asdict(Seen.read(row)) for row in found],
-                "drift": [dataclasses.asdict(each) for each in drift.judge_all(stood[environment.pk], found)],
-            }
-        scans.append(Scan.objects.update_or_create(environment=environment, defaults=values)[0])
-    return scans
+            silent.append(Scan(environment=environment, looked_at=now, error=found[:512]))
+            continue
+        deployments = [dataclasses.asdict(Seen.read(row)) for row in found]
+        differences = [dataclasses.asdict(each) for each in drift.judge_all(stood[environment.pk], found)]
+        answered.append(
+            Scan(environment=environment, looked_at=now, seen_at=now, deployments=deployments, drift=differences)
+        )
+    _keep(answered, ["looked_at", "error", "seen_at", "deployments", "drift"])
+    _keep(silent, ["looked_at", "error"])
+    return answered + silent
 
 
-def for_asking(rows: Any) -> list[Environment]:
+def _keep(scans: list[Scan], fields: list[str]) -> None:
+    """Store these fields, beside what was kept of the other ones before."""
+    Scan.objects.bulk_create(
+        scans, batch_size=100, update_conflicts=True, unique_fields=["environment"], update_fields=fields
+    )
+
+
+def for_asking(rows: Any, most: int = MOST) -> list[Environment]:
     """Environments with all that a connection needs."""
-    return list(rows.for_connecting().select_related("deployment")[:MOST])
+    return list(rows.for_connecting().select_related("deployment")[:most])
 
 
 def _ask(environments: Iterable[Environment]) -> dict[int, list[Remote] | str]:
@@ -119,7 +125,7 @@ def due(count: int = PER_TURN) -> list[Environment]:
     before = timezone.now() - timedelta(seconds=settings.SCAN_EVERY_SECONDS)
     answering = (Environment.State.READY, Environment.State.DEGRADED)
     rows = Environment.objects.filter(Q(scan__isnull=True) | Q(scan__looked_at__lt=before), state__in=answering)
-    return for_asking(rows.order_by(F("scan__looked_at").asc(nulls_first=True)))[:count]
+    return for_asking(rows.order_by(F("scan__looked_at").asc(nulls_first=True)), count)
 
 
 def scan_due() -> None:

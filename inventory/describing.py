@@ -7,6 +7,7 @@ from typing import Any
 
 from inventory import described_files
 from inventory.credentials import PARTS
+from inventory.label_rules import RESERVED_PREFIX
 from inventory.models import Environment
 from inventory.value_lists import joined
 
@@ -59,7 +60,7 @@ def described(row: Environment) -> dict[str, Any]:
     }
     labels: dict[str, list[str]] = {}
     for label in sorted(deployment.labels.all(), key=lambda each: (each.key, each.value)):
-        if not label.key.startswith("csys-"):
+        if not label.key.startswith(RESERVED_PREFIX):
             labels.setdefault(label.key, []).append(label.value)
     parts = {f"{part}_secret": getattr(credential, part) for part in PARTS} if credential is not None else {}
     named = {name: secret.name for name, secret in parts.items() if secret is not None}

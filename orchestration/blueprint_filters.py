@@ -15,18 +15,19 @@ from accounts.errors import Conflict
 from accounts.models import Tenant, Visibility
 from inventory import names
 from inventory.deployments import check_visibility
+from inventory.label_rules import RESERVED_PREFIX
 from orchestration.blueprint_rules import read_rules
 from orchestration.filter_models import BlueprintFilter
-
-RESERVED = "csys-"
 
 
 @transaction.atomic
 def create(*, by: Actor, tenant: Tenant, name: str, rules: list[Any], visibility: str) -> BlueprintFilter:
     """A new one. InvalidRule for a wrong rule; Conflict where the name is taken."""
     names.check_id(name, "name")
-    if name.lower().startswith(RESERVED):
-        raise ValidationError({"name": f"Names that begin with {RESERVED} are the system's. Choose another name."})
+    if name.lower().startswith(RESERVED_PREFIX):
+        raise ValidationError(
+            {"name": f"Names that begin with {RESERVED_PREFIX} are the system's. Choose another name."}
+        )
     check_visibility(by, visibility)
     saved = BlueprintFilter(tenant=tenant, name=name, rules=checked(rules), visibility=visibility, created_by=by.user)
     check_is_free(saved)

@@ -8,15 +8,30 @@ from typing import Any
 from django import forms
 
 
-class WorkflowForm(forms.Form):
-    """A workflow to start, with its parameters as JSON."""
+class ParametersForm(forms.Form):
+    """What a workflow is given, as JSON."""
 
-    workflow = forms.ChoiceField()
     parameters = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text='A JSON object, as in {"ratio": 2}; may be empty',
     )
+
+    def clean_parameters(self) -> dict[str, Any]:
+        text = self.cleaned_data["parameters"].strip()
+        try:
+            value = json.loads(text) if text else {}
+        except ValueError as error:
+            raise forms.ValidationError(f"This is not JSON: {error}.") from error
+        if not isinstance(value, dict):
+            raise forms.ValidationError('This is not a JSON object. Write {"name": value}.')
+        return value
+
+
+class WorkflowForm(ParametersForm):
+    """A workflow to start, with its parameters as JSON."""
+
+    workflow = forms.ChoiceField()
     dry_run = forms.BooleanField(label="Dry run: log what would be done", required=False)
     force = forms.BooleanField(label="Force: although another one is at work", required=False)
     queue = forms.BooleanField(label="Queue: begin when the one at work has ended", required=False)
@@ -29,13 +44,3 @@ class WorkflowForm(forms.Form):
             ]
         )
         self.order_fields(["workflow", "parameters", "dry_run", "force", "queue"])
-
-    def clean_parameters(self) -> dict[str, Any]:
-        text = self.cleaned_data["parameters"].strip()
-        try:
-            value = json.loads(text) if text else {}
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}.") from error
-        if not isinstance(value, dict):
-            raise forms.ValidationError('This is not a JSON object. Write {"name": value}.')
-        return value

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any
 
 from django import forms
 
+from orchestration.forms import ParametersForm
 from orchestration.schedules import Changes
 
 NOW = "%Y-%m-%dT%H:%M"
 
 
-class ScheduleForm(forms.Form):
+class ScheduleForm(ParametersForm):
     """A workflow, when it runs, and what happens to a time that was missed. Times are UTC."""
 
     name = forms.CharField(label="Id", max_length=256, help_text="Its own within the deployment, as in nightly")
     workflow = forms.ChoiceField()
-    parameters = forms.CharField(
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text='A JSON object, as in {"ratio": 2}; may be empty',
-    )
     since = forms.DateTimeField(
         label="First time, UTC",
         input_formats=[NOW],
@@ -50,16 +45,6 @@ class ScheduleForm(forms.Form):
         super().__init__(*args, **more)
         self.fields["workflow"] = forms.ChoiceField(choices=[(one["name"], one["name"]) for one in workflows])
         self.order_fields(["name", "workflow", "parameters", "since", "recurrence", "until", "slip", "stop_on_fail"])
-
-    def clean_parameters(self) -> dict[str, Any]:
-        text = self.cleaned_data["parameters"].strip()
-        try:
-            value = json.loads(text) if text else {}
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}.") from error
-        if not isinstance(value, dict):
-            raise forms.ValidationError('This is not a JSON object. Write {"name": value}.')
-        return value
 
     def changes(self) -> Changes:
         """As schedules.create takes them."""
