@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Prefetch
@@ -16,9 +17,10 @@ from inventory.models import Deployment, Environment
 class Services:
     """Placements. One that is absent was prepared or tried and never came about: it is a row here and stands nowhere."""
 
-    def names_on(self, environment: Environment) -> list[str]:
-        rows = Placement.objects.filter(environment=environment).exclude(state=Placement.State.ABSENT)
-        return list(rows.order_by("service__name").values_list("service__name", flat=True))
+    def names_on(self, environments: Collection[Environment]) -> list[tuple[int, str]]:
+        rows = Placement.objects.filter(environment__in=[row.pk for row in environments])
+        rows = rows.exclude(state=Placement.State.ABSENT).order_by("service__name")
+        return list(rows.values_list("environment_id", "service__name"))
 
     def forget_on(self, *, by: Actor, environment: Environment) -> None:
         for placement in Placement.objects.filter(environment=environment).select_related("service__tenant"):

@@ -128,9 +128,9 @@ class Looks:
         return {pk: sorted(rows.values(), key=lambda row: row.wire_id) for pk, rows in found.items()}
 
     def standing(self) -> dict[int, list[str]]:
-        """Services placed on those that are environments, by the key of the deployment; a query for each environment."""
-        rows = Environment.objects.filter(deployment__in=[row.pk for row in self.rows]).select_related("deployment")
-        return {row.deployment_id: names for row in rows if (names := standing.names_on(row))}
+        """Services placed on those that are environments, by the key of the deployment."""
+        rows = {row.pk: row for row in Environment.objects.filter(deployment__in=[row.pk for row in self.rows])}
+        return {rows[key].deployment_id: names for key, names in standing.names_on_each(list(rows.values())).items()}
 
 
 def named(names: Sequence[str]) -> str:
