@@ -80,11 +80,11 @@ def look_at_its_parts(cfy):
     """Nodes, instances, stored graphs."""
     assert set(cfy.table("nodes list", "-d", "one")) >= {"id", "deployment_id", "blueprint_id", "host_id", "type"}
     assert cfy.one("nodes get", "s", "-d", "one")["type"] == "demo.Script"
-    assert cfy.rows("nodes summary", "deployment_id") == [{"deployment_id": "one", "nodes": 1}]
+    assert {"deployment_id": "one", "nodes": 1} in cfy.rows("nodes summary", "deployment_id")
     instance = cfy.one("node-instances list", "-d", "one")
     assert instance["state"] == "started"
     assert cfy.one("node-instances get", instance["id"])["node_id"] == "s"
-    assert {"state": "started", "node_instances": 1} in cfy.rows("node-instances summary", "state")
+    assert "started" in [row["state"] for row in cfy.rows("node-instances summary", "state")]  # others may be there
     words = "written by workflows alone"
     cfy.refused("node-instances update-runtime", instance["id"], "-p", "a=1", words=words)
     cfy.refused("node-instances delete-runtime", instance["id"], "-p", "answer", words=words)
