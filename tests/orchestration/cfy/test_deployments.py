@@ -90,7 +90,7 @@ def look_at_its_parts(cfy):
     cfy.refused("node-instances delete-runtime", instance["id"], "-p", "answer", words=words)
     execution = latest(cfy, "one")
     assert cfy.one("executions get", execution)["status"] == "completed"
-    assert {"workflow_id": "install", "executions": 1} in cfy.rows("executions summary", "workflow_id")
+    assert "install" in [row["workflow_id"] for row in cfy.rows("executions summary", "workflow_id")]
     assert cfy.rows("executions graphs list", execution)
     operations = cfy.rows("executions operations list", execution)
     assert cfy.one("executions operations get", operations[0]["id"])["id"] == operations[0]["id"]
