@@ -243,7 +243,7 @@ if BROKER_URL.startswith("memory"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.02}
 else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-    CELERY_BROKER_HEARTBEAT = 20  # a worker that hangs gives its messages back
+    CELERY_BROKER_HEARTBEAT = 6  # a worker that hangs gives its messages back, and a broker that vanished is found out
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 if BROKER_URL.startswith("amqps"):
     # The name is checked too, see portal.broker.
@@ -253,8 +253,8 @@ RUN_THREADS = env.int(
     "RUN_THREADS", default=32
 )  # operations at once in one worker process; 0: in the thread of the task
 EXTRA_OPERATIONS = env.list("EXTRA_OPERATIONS", default=[])  # modules with operations beyond those of the apps
-RUN_HEARTBEAT_SECONDS = env.float("RUN_HEARTBEAT_SECONDS", default=5)
-RUN_DEAD_AFTER_SECONDS = env.float("RUN_DEAD_AFTER_SECONDS", default=15)
+RUN_HEARTBEAT_SECONDS = env.float("RUN_HEARTBEAT_SECONDS", default=2)
+RUN_DEAD_AFTER_SECONDS = env.float("RUN_DEAD_AFTER_SECONDS", default=8)
 
 CHANNEL_LAYER_URL = CHANNEL_LAYER or ("memory://" if USES_SQLITE else "postgres://")
 if CHANNEL_LAYER_URL.startswith("redis"):

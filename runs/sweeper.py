@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from celery import current_app
 from celery.exceptions import CeleryError
@@ -38,16 +39,19 @@ Publish = Callable[[list[Item]], None]
 
 def expiry_seconds() -> float:
     """A message that nobody took by then is dropped and sent again: it may lie with a worker that died."""
-    return float(2 * settings.RUN_DEAD_AFTER_SECONDS)
+    return float(3 * settings.RUN_DEAD_AFTER_SECONDS)
 
 
-def publish(items: list[Item]) -> None:
-    """Put a message on the broker. Raises what the broker raises."""
-    current_app.send_task(TASK, args=(items,), expires=expiry_seconds(), ignore_result=True)
+def publish(items: list[Item], seconds: float | None = None) -> None:
+    """Put a message on the broker, for so long. Raises what the broker raises."""
+    current_app.send_task(TASK, args=(items,), expires=seconds or expiry_seconds(), ignore_result=True)
 
 
-def sweep(send: Publish = publish, processes: int = 1) -> int:
-    """Hand every step that is due to the workers, of which there are so many processes; the number of steps."""
+def sweep(send: Publish = publish, processes: int = 1, patience: float | None = None) -> int:
+    """Hand every step that is due to the workers, of which there are so many processes; the number of steps.
+
+    What nobody has begun after `patience` seconds is handed out once more.
+    """
     now = timezone.now()
     due = list(
         Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now)
@@ -57,7 +61,7 @@ def sweep(send: Publish = publish, processes: int = 1) -> int:
     if not due:
         return 0
     # First stamp, then send: when this process dies in between, they come due once more, later.
-    again = now + timedelta(seconds=expiry_seconds())
+    again = now + timedelta(seconds=expiry_seconds() if patience is None else patience)
     Step.objects.filter(
         pk__in=[pk for _, pk, _, _, _ in due], state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now
     ).update(next_look_at=again)
@@ -78,11 +82,17 @@ def sweep(send: Publish = publish, processes: int = 1) -> int:
     return len(due)
 
 
-def keep_house() -> None:
+def keep_house(watch: workers.Watch) -> None:
     """What is checked every few seconds: dead workers, parents and locks whose turn was lost with a process."""
-    handed = workers.hand_on_from_dead()
-    if handed:
-        logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)
+    if watch.can_tell(time.monotonic()):
+        if handed := workers.hand_on_from_dead():
+            logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)
+        if watch.lost:
+            due = workers.make_due_again(timezone.now() + timedelta(seconds=expiry_seconds()))
+            logger.warning(
+                "%d workers were lost; %d steps that they may have been told of are due again", len(watch.lost), due
+            )
+            watch.settle(time.monotonic())
     parents.advance_all()
     Worker.objects.filter(heartbeat_at__lt=timezone.now() - timedelta(seconds=FORGET_SECONDS)).delete()
 
@@ -95,7 +105,7 @@ class Caretaker(threading.Thread):
         self._ended = threading.Event()
         self._beat_at = self._lease_at = self._house_at = 0.0
         self._is_leader = False
-        self._processes = 1
+        self._watch = workers.Watch()
         self._suspects: dict[int, int] = {}
         self._rota = chores.Rota()
 
@@ -114,17 +124,18 @@ class Caretaker(threading.Thread):
         alarm.wait(LOOK_SECONDS)
         now = time.monotonic()
         if now - self._beat_at >= settings.RUN_HEARTBEAT_SECONDS or not self._beat_at:
-            workers.beat()
+            self._watch.beat(now)
             self._suspects = workers.hand_on_lost(self._suspects)
             self._beat_at = now
         if now - self._lease_at >= LEASE_SECONDS / 3 or not self._lease_at:
             self._is_leader = workers.hold_lease("sweeper", LEASE_SECONDS)
-            self._processes = len(workers.living())
+            self._watch.look(now)
             self._lease_at = now
         if self._is_leader and not self._ended.is_set():
-            sweep(processes=self._processes)
+            patience = self._watch.patience(now)
+            sweep(partial(publish, seconds=patience), len(self._watch.alive), patience)
             if now - self._house_at >= HOUSEKEEPING_SECONDS:
-                keep_house()
+                keep_house(self._watch)
                 self._rota.send_due(now)
                 self._house_at = now
             time.sleep(GATHER_SECONDS)

@@ -7,15 +7,17 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from runs.ledger import opened
 from runs.models import Lease, Step, Worker
 from runs.states import StepState
 
+RECENT = 6  # so many times RUN_DEAD_AFTER_SECONDS after a loss its messages are not waited for
 CAUGHT = "Its worker stopped. It was caught in the middle and is repeated."
 
 
@@ -34,12 +36,15 @@ me = Identity()
 def beat() -> None:
     """Say that this process lives."""
     name = f"{socket.gethostname()} process {os.getpid()}"
-    Worker.objects.update_or_create(pk=me.id, defaults={"heartbeat_at": timezone.now()}, create_defaults={"name": name})
+    # By the database's clock, as everything between processes: those of their hosts may differ.
+    Worker.objects.update_or_create(
+        pk=me.id, defaults={"heartbeat_at": Now()}, create_defaults={"name": name, "heartbeat_at": Now()}
+    )
 
 
 def living() -> set[uuid.UUID]:
     """Workers whose heartbeat is fresh."""
-    limit = timezone.now() - timedelta(seconds=settings.RUN_DEAD_AFTER_SECONDS)
+    limit = Now() - timedelta(seconds=settings.RUN_DEAD_AFTER_SECONDS)
     return set(Worker.objects.filter(heartbeat_at__gte=limit).values_list("pk", flat=True))
 
 
@@ -67,6 +72,62 @@ def hand_on_from_dead() -> int:
     return hand_on(step for step in Step.objects.filter(state=StepState.RUNNING) if step.worker not in alive)
 
 
+class Watch:
+    """What one process knows of the others: who died while it looked on, and whether it can tell at all.
+
+    Nobody can say that he lives while the database is away. When it is back, each gets the time to say so before he is taken for dead.
+    """
+
+    def __init__(self) -> None:
+        self.alive: set[uuid.UUID] = set()
+        self.lost: set[uuid.UUID] = set()  # died, and their messages were not handed out again
+        self._beat_at = 0.0
+        self._patient_until = self._lost_at = 0.0
+
+    def beat(self, now: float) -> None:
+        """Say that this process lives; `now` in seconds, as of time.monotonic."""
+        beat()
+        if self._beat_at and now - self._beat_at > 2 * settings.RUN_HEARTBEAT_SECONDS:
+            self._patient_until = now + settings.RUN_DEAD_AFTER_SECONDS / 2
+        self._beat_at = now
+
+    def can_tell(self, now: float) -> bool:
+        """False while others may not have had the time to say that they live."""
+        return now >= self._patient_until
+
+    def settle(self, now: float) -> None:
+        """What the lost were told of was handed out again."""
+        self.lost.clear()
+        self._lost_at = now
+
+    def patience(self, now: float) -> float | None:
+        """Seconds after which a message is sent again, or None for as long as always.
+
+        The broker may take a dead worker for living for a while yet, and gives it messages.
+        """
+        is_recent = self._lost_at and now - self._lost_at < RECENT * settings.RUN_DEAD_AFTER_SECONDS
+        return settings.RUN_DEAD_AFTER_SECONDS / 2 if is_recent else None
+
+    def look(self, now: float) -> None:
+        """Who lives."""
+        if self.can_tell(now):
+            alive = living()
+            self.lost = (self.lost | (self.alive - alive)) - alive
+            self.alive = alive
+
+
+def make_due_again(until: datetime | None = None) -> int:
+    """Steps that were handed out in messages which died with a worker; the number of steps.
+
+    Nobody knows whose message held which step, so all are due that were to come again before `until`, or whenever. What only waits is
+    looked at once more, which costs little.
+    """
+    due = Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__isnull=False)
+    if until is not None:
+        due = due.filter(next_look_at__lte=until)
+    return due.update(next_look_at=timezone.now())
+
+
 def hand_on_lost(suspects: dict[int, int]) -> dict[int, int]:
     """Steps that the database says are in hand here, and no thread knows of, twice in a row; returns the new suspects.
 
@@ -81,23 +142,21 @@ def hand_on_lost(suspects: dict[int, int]) -> dict[int, int]:
 def succeed(predecessor: uuid.UUID) -> int:
     """Take over at once from a worker that is known to be dead; the number of steps that it was caught with.
 
-    Its messages died with it: what was handed to it is due again. What only waits is looked at once more, which costs little.
+    Its messages died with it: what was handed to it is due again.
     """
     Worker.objects.filter(pk=predecessor).delete()
     Lease.objects.filter(worker=predecessor).delete()
     handed = hand_on(Step.objects.filter(state=StepState.RUNNING, worker=predecessor))
-    due = Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__isnull=False)
-    due.update(next_look_at=timezone.now())
+    make_due_again()
     return handed
 
 
 def hold_lease(name: str, seconds: float) -> bool:
     """Take or keep the lease; False while another worker has it."""
-    now = timezone.now()
-    until = now + timedelta(seconds=seconds)
+    until = Now() + timedelta(seconds=seconds)
     if Lease.objects.filter(name=name, worker=me.id).update(until=until):
         return True
-    if Lease.objects.filter(name=name, until__lt=now).update(worker=me.id, until=until):
+    if Lease.objects.filter(name=name, until__lt=Now()).update(worker=me.id, until=until):
         return True
     if Lease.objects.filter(name=name).exists():
         return False

@@ -59,7 +59,7 @@ def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
         "TRUST_PROXY_HEADER": "true",
         "SSL_REDIRECT": "false",  # nothing listens on 80; nginx speaks TLS alone
         "DATABASE_URL": _database_url(layout, passwords),
-        "BROKER_URL": _broker_url(layout, passwords),
+        "BROKER_URL": _broker_url(layout, host, passwords),
         "BROKER_CA": _broker_ca(layout),
         "SECRET_KEY": passwords.secret_key,
         "VAULT_KEYS": passwords.vault_key,
@@ -101,14 +101,21 @@ def _database_url(layout: Layout, passwords: Passwords) -> str:
     return f"postgres://{quote(user, safe='')}:{quote(passwords.database, safe='')}@{','.join(hosts)}:{port}/{patroni.DATABASE_NAME}?{query}"
 
 
-def _broker_url(layout: Layout, passwords: Passwords) -> str:
-    """All brokers, each host beginning with another one; the next is taken where one does not answer."""
+def _broker_url(layout: Layout, host: Host, passwords: Passwords) -> str:
+    """All brokers; the next is taken where one does not answer.
+
+    A host begins with its own: when it vanishes the broker goes with it, and the others give back at once what its workers had reserved.
+    Those without one begin each with another.
+    """
     external = layout.external_queue
     if external is not None:
         user, hosts, port = f"{rabbitmq.USER}{external.user_suffix}", external.addresses, external.port
     else:
         user, port = rabbitmq.USER, rabbitmq.AMQPS_PORT
         hosts = tuple(host.private_address for host in layout.having(Part.QUEUE))
+    number = [each.name for each in layout.having(Part.MANAGER)].index(host.name)
+    first = hosts.index(host.private_address) if host.private_address in hosts else number % len(hosts)
+    hosts = (*hosts[first:], *hosts[:first])
     who = f"{quote(user, safe='')}:{quote(passwords.queue, safe='')}"
     return ";".join(f"amqps://{who}@{_in_url(address)}:{port}/{rabbitmq.VIRTUAL_HOST}" for address in hosts)
 

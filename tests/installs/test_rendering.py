@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -171,8 +172,21 @@ def test_what_must_be_equal_on_all_hosts_is():
         file(DISTRIBUTED, each, "/etc/rabbitmq/rabbitmq.conf").replace(each.private_address, "own") for each in queues
     ]
     assert len(set(texts)) == 1
-    for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "BROKER_URL", "PUBLIC_URL"):
-        assert len({settings_of(file(DISTRIBUTED, each, management.ENVIRONMENT))[key] for each in managers}) == 1
+    settings = [settings_of(file(DISTRIBUTED, each, management.ENVIRONMENT)) for each in managers]
+    for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "PUBLIC_URL"):
+        assert len({each[key] for each in settings}) == 1
+    assert len({frozenset(each["BROKER_URL"].split(";")) for each in settings}) == 1
+
+
+def test_each_manager_begins_with_its_own_broker_or_with_another_than_the_manager_beside_it():
+    def first(layout, each):
+        url = settings_of(file(layout, each, management.ENVIRONMENT))["BROKER_URL"]
+        return urlsplit(url.split(";")[0]).hostname
+
+    for each in COMPACT.having(Part.MANAGER):
+        assert first(COMPACT, each) == each.private_address
+    managers = DISTRIBUTED.having(Part.MANAGER)
+    assert len({first(DISTRIBUTED, each) for each in managers}) == min(3, len(managers)) > 1
 
 
 def test_the_service_knows_every_database_host_and_takes_the_one_that_can_be_written_to():

@@ -82,7 +82,7 @@ def test_the_step_of_a_dead_worker_is_repeated_and_its_event_says_so():
     dead = uuid.uuid4()
     run.steps.filter(position=0).update(worker=dead)
     Worker.objects.create(pk=dead, name="gone", heartbeat_at=timezone.now() - timedelta(minutes=5))
-    keep_house()
+    keep_house(workers.Watch())
     drive(run)
     assert (run.state, run.attempt) == ("succeeded", 2)
     assert run.steps.first().attempt == 2
@@ -96,8 +96,54 @@ def test_the_step_of_a_living_worker_is_left_to_it():
     alive = uuid.uuid4()
     run.steps.update(worker=alive)
     Worker.objects.create(pk=alive, name="busy")
-    keep_house()
+    keep_house(workers.Watch())
     assert run.steps.get().state == "running"
+
+
+def test_what_a_dead_worker_was_told_of_and_had_not_begun_is_due_again():
+    other = Worker.objects.create(pk=uuid.uuid4(), name="other")
+    watch = workers.Watch()
+    watch.look(0)
+    run = start(Thing("a"))
+    assert sweep(lambda items: None) == 1  # the message lies with the other one
+    keep_house(watch)
+    assert sweep(lambda items: None) == 0
+    Worker.objects.filter(pk=other.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    watch.look(1)
+    keep_house(watch)
+    assert drive(run, seconds=3).state == "succeeded"
+    assert run.steps.get().attempt == 1 and not watch.lost
+
+
+def test_after_a_loss_messages_are_sent_again_sooner(settings):
+    watch = workers.Watch()
+    assert watch.patience(time.monotonic()) is None
+    watch.settle(100.0)
+    start(Thing("a"))
+    sent = []
+    sweep(sent.append, patience=watch.patience(101))
+    again = Step.objects.get().next_look_at - timezone.now()
+    assert timedelta(0) < again <= timedelta(seconds=settings.RUN_DEAD_AFTER_SECONDS / 2)
+    assert watch.patience(100 + 10 * settings.RUN_DEAD_AFTER_SECONDS) is None
+
+
+def test_after_the_database_was_away_nobody_is_dead_who_had_no_time_to_speak(settings):
+    watch = workers.Watch()
+    watch.beat(100)
+    watch.beat(100 + settings.RUN_HEARTBEAT_SECONDS)
+    assert watch.can_tell(100 + settings.RUN_HEARTBEAT_SECONDS)
+    run = start(Thing("a"))
+    begin(run)
+    silent = uuid.uuid4()
+    Worker.objects.create(pk=silent, name="silent", heartbeat_at=timezone.now() - timedelta(seconds=30))
+    run.steps.update(worker=silent)
+    now = time.monotonic()
+    watch.beat(now)  # for the first time after a long while
+    watch.look(now)
+    keep_house(watch)
+    assert not watch.can_tell(now) and run.steps.get().state == "running"
+    watch.beat(now + 1)
+    assert watch.can_tell(now + settings.RUN_DEAD_AFTER_SECONDS)
 
 
 def test_a_step_that_no_thread_knows_of_is_handed_on_at_the_second_look():
