@@ -3,7 +3,7 @@
 Every pass installs the compact cluster. As a step begins, one fault strikes it: its worker is killed, the whole portal is killed,
 SSH to its host is cut, its host loses power; which, rotates by the printed seed. Where the run fails it is resumed. In the end
 `verify` must find everything as wanted. What each step has borne is kept in var/e2e/faults/progress.json: the same command again goes
-on with what is missing, until each step has borne each fault.
+on with what is missing, until each step has borne as many different faults as --each says.
 
 Passes over the first stage begin with bare hosts. The later, quick ones begin with a lab that was kept when that stage had ended.
 """
@@ -69,15 +69,16 @@ class Progress:
     borne: dict[str, list[str]] = field(default_factory=dict)  # title: faults
     passes: list[dict[str, Any]] = field(default_factory=list)
     titles: dict[str, int] = field(default_factory=dict)  # title: stage
+    each: int = len(FAULTS)  # so many different faults each step is to bear
 
     @classmethod
-    def load(cls, path: Path) -> Progress:
-        return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
+    def load(cls, path: Path, each: int = len(FAULTS)) -> Progress:
+        return cls(path, **json.loads(path.read_text()), each=each) if path.exists() else cls(path, each=each)
 
     def missing(self, kind: str = "both") -> int:
         """Of known steps: how many faults they have not borne yet."""
         titles = [title for title, stage in self.titles.items() if kind == "both" or (stage == 0) == (kind == "bare")]
-        return sum(len(FAULTS) - len(self.borne.get(title, ())) for title in titles)
+        return sum(max(0, self.each - len(self.borne.get(title, ()))) for title in titles)
 
     def open_stages(self, wanted: str) -> list[str]:
         """`bare` and `later`, of those that are wanted, where something is missing or nothing is known yet."""
@@ -149,6 +150,8 @@ class Striker:
         """A fault that this step has not borne yet and that can be told from those before; "" for none."""
         now = time.monotonic()
         known = self.progress.borne.get(step.title, [])
+        if len(known) >= self.progress.each:
+            return ""
         open_ones = [fault for fault in FAULTS if fault not in known]
         self.random.shuffle(open_ones)
         for fault in open_ones:
@@ -307,8 +310,13 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="of the first pass; printed")
     parser.add_argument(
-        "--passes", type=int, default=0, help="at most so many; 0: until each step has borne each fault"
+        "--each",
+        type=int,
+        default=len(FAULTS),
+        choices=range(1, 1 + len(FAULTS)),
+        help="different faults for each step",
     )
+    parser.add_argument("--passes", type=int, default=0, help="at most so many; 0: until nothing is missing")
     parser.add_argument("--minutes", type=float, default=0, help="begin no pass after so many")
     parser.add_argument("--stage", choices=["bare", "later", "both"], default="both")
     parser.add_argument("--again", action="store_true", help="forget what was borne before")
@@ -318,7 +326,7 @@ def main() -> int:
     if given.again:
         shutil.rmtree(folder, ignore_errors=True)
     open_session()
-    progress = Progress.load(folder / "progress.json")
+    progress = Progress.load(folder / "progress.json", given.each)
     if given.stage != "bare" and not is_kept():
         print("keeping the lab at the end of the first stage", flush=True)
         shutil.rmtree(folder / "work", ignore_errors=True)
