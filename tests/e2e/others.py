@@ -1,10 +1,12 @@
-"""PostgreSQL and RabbitMQ that somebody else runs, on a host of the lab that is none of the cluster's: plain installs with TLS."""
+"""What somebody else runs, on a host of the lab that is none of the cluster's: PostgreSQL and RabbitMQ with TLS, or a load balancer."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,19 @@ from installs.bundle.pushing import APT_OPTIONS, push_bundle
 from installs.pki.making import make_authority, sign_host
 from installs.rendering.values import RELEASES
 from inventory.connectors.ssh import Command, Hidden, HostAddress, HostCredential, connect
+from inventory.connectors.ssh import Host as RemoteHost
 from tests.lab import Host
 
+BALANCER = """\
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+"""
+PLAIN_INSTALL = f"""
+DEBIAN_FRONTEND=noninteractive apt-get -qq {APT_OPTIONS} -o Dpkg::Options::=--force-unsafe-io --yes install "$@" > /dev/null
+"""
 INSTALL = f"""
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
@@ -64,10 +77,7 @@ def build_others(there: Host, bundle_folder: Path) -> dict[str, Any]:
     names = ["ca-certificates", "python3", f"postgresql-{RELEASES[bundle.release].postgresql}", "rabbitmq-server"]
     authority, password = make_authority("others"), secrets.token_urlsafe(18)
     pair = sign_host(authority, there.name, (there.name, there.address))
-    credential = HostCredential(private_key=there.key.read_text(), sudo_password=there.password)
-    with connect(HostAddress(there.address, user=there.user, host_key=there.host_key), credential) as host:
-        while not push_bundle(host, bundle, names, with_product=False).is_done:
-            pass
+    with supplied(there, bundle, names) as host:
         host.make_folder("/etc/ssl/private", mode=0o710)
         host.put("/etc/ssl/ext.crt", pair.certificate.encode())
         host.put("/etc/ssl/ext-ca.crt", authority.certificate.encode())
@@ -80,6 +90,28 @@ def build_others(there: Host, bundle_folder: Path) -> dict[str, Any]:
         "external_database": {**login, "port": 5432},
         "external_queue": {**login, "port": 5671, "management_port": 15671},
     }
+
+
+@contextlib.contextmanager
+def supplied(there: Host, bundle: Bundle, names: list[str]) -> Iterator[RemoteHost]:
+    """That host over SSH, with these packages within its reach."""
+    credential = HostCredential(private_key=there.key.read_text(), sudo_password=there.password)
+    with connect(HostAddress(there.address, user=there.user, host_key=there.host_key), credential) as host:
+        while not push_bundle(host, bundle, names, with_product=False).is_done:
+            pass
+        yield host
+
+
+def build_balancer(there: Host, bundle_folder: Path, managers: Iterable[str]) -> None:
+    """A load balancer as docs/clusters.md asks for: 443 and 53333 passed through to the addresses of the managers, sticky, no 80."""
+    text = BALANCER
+    for port in (443, 53333):
+        text += f"listen port-{port}\n  bind :{port}\n  balance source\n  option tcp-check\n"
+        text += "".join(f"  server m{n} {address}:{port} check\n" for n, address in enumerate(managers, 1))
+    with supplied(there, Bundle.load(bundle_folder), ["haproxy"]) as host:
+        host.run(Command.shell(PLAIN_INSTALL, "haproxy"), timeout=600)
+        host.put("/etc/haproxy/haproxy.cfg", text.encode())
+        host.run(Command.shell("systemctl restart haproxy"), timeout=60)
 
 
 def _hash_of(password: str) -> str:

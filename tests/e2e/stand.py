@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from tests.e2e.others import build_others
+from tests.e2e.others import build_balancer, build_others
 from tests.e2e.portal import Portal
 from tests.e2e.topologies import TOPOLOGIES, VIRTUAL
 from tests.e2e.writer import Writer
@@ -89,9 +89,14 @@ class Stand:
         return done.returncode == 0
 
     def build_others(self) -> None:
-        """Services of others on the hosts that are none of the cluster's; afterwards they are described as external."""
+        """What others run on the hosts that are none of the cluster's; services are described as external from then on."""
+        bundle = FOLDER / "bundles" / self.release
         for name in self.topology.others:
-            self.externals = build_others(self.lab.host(name), FOLDER / "bundles" / self.release)
+            if name == self.topology.entrance:
+                addresses = [self.lab.host(each).address for each in self.hosts_with("manager")]
+                build_balancer(self.lab.host(name), bundle, addresses)
+            else:
+                self.externals = build_others(self.lab.host(name), bundle)
 
     # The cluster
 

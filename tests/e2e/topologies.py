@@ -52,6 +52,9 @@ TOPOLOGIES = {
         },
         entrance=VIRTUAL,
     ),
+    "theirs": Topology(
+        {**{f"c{n}": [*DATA, "manager"] for n in (1, 2, 3)}}, entrance="bal", balancing="theirs", others=("bal",)
+    ),
     "external": Topology(
         {"m1": ["manager", "balancer"], "m2": ["manager", "balancer"]}, entrance=VIRTUAL, others=("ext",)
     ),
