@@ -28,6 +28,12 @@ from runs.operations import Operation
 from runs.plans import Lane, Stage, lane, stage
 
 OneOfHost = Callable[[int, str], Operation]
+HOST_STEPS: tuple[OneOfHost, ...] = (
+    SetNames,
+    PushBundle,
+    InstallPackages,
+    PlaceCertificates,
+)  # their users come with packages
 ROWS = "Rows"
 
 
@@ -42,18 +48,22 @@ def install_stages(
     """From bare hosts to a cluster. `is_rolling`: it serves already, so what votes or serves is taken one after another, and
     `joining` are the hosts that the others let in.
 
-    Packages everywhere come first and side by side, for they take longest; database beside queue; the service when it has both.
+    Packages everywhere come first; then the database beside the queue, and beside both the product, which needs neither; the service
+    when it has all three, and beside it monitoring, which asks again until somebody answers.
     """
     if is_rolling:
-        begin, settle = _roll_data(cluster_id, layout, joining), _settle_serving(cluster_id, layout, joining)
+        begin, settle = [], _serving_data(cluster_id, layout, joining)
     else:
         begin, settle = _begin_data(cluster_id, layout), _settle_data(cluster_id, layout)
     stages = [
-        stage("Hosts", [lane_of(cluster_id, host, _host_steps(host)) for host in layout.hosts]),
+        stage("Hosts", [lane_of(cluster_id, host, HOST_STEPS) for host in layout.hosts]),
         stage("Data services", begin),
-        stage("Database and queue", settle),
-        stage("Management service", managers_of(cluster_id, layout, is_rolling)),
-        stage("Entrance and monitoring", _entrance(cluster_id, layout)),
+        stage("Database, queue and product", [*settle, *_products(cluster_id, layout)]),
+        stage(
+            "Management service and monitoring",
+            [*managers_of(cluster_id, layout, is_rolling, joining), *_monitoring(cluster_id, layout)],
+        ),
+        stage("Entrance", _balancers(cluster_id, layout)),
         stage("Way in", _way_in(cluster_id, layout)),
         stage(
             ROWS, [lane("Portal", [SettleCluster(cluster_id), *([ExposeCluster(cluster_id)] if is_exposed else [])])]
@@ -80,10 +90,10 @@ def lane_of(cluster_id: int, host: Host, kinds: Iterable[OneOfHost]) -> Lane:
     return lane(host.name, [kind(cluster_id, host.name) for kind in kinds])
 
 
-def _host_steps(host: Host) -> list[OneOfHost]:
-    """Certificates last: the users who may read them come with the packages and the product."""
-    product: list[OneOfHost] = [InstallProduct] if host.has(Part.MANAGER) else []
-    return [SetNames, PushBundle, InstallPackages, *product, PlaceCertificates]
+def _products(cluster_id: int, layout: Layout) -> list[Lane]:
+    return [
+        lane(f"{host.name}, product", [InstallProduct(cluster_id, host.name)]) for host in layout.having(Part.MANAGER)
+    ]
 
 
 def _begin_data(cluster_id: int, layout: Layout) -> list[Lane]:
@@ -100,20 +110,47 @@ def _begin_data(cluster_id: int, layout: Layout) -> list[Lane]:
     return lanes
 
 
-def _roll_data(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Lane]:
-    """Members one after another, each well before the next; then the new ones are let in, one after another, too."""
-    etcd: list[Operation] = []
-    queue: list[Operation] = []
+def _serving_data(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Lane]:
+    """Database with etcd below it, and queue: two lanes, each member well before the next."""
+    both = (
+        ("Database", [*_roll_etcd(cluster_id, layout, joining), *_roll_database(cluster_id, layout, joining)]),
+        ("Queue", _roll_queue(cluster_id, layout, joining)),
+    )
+    return [lane(title, steps) for title, steps in both if steps]
+
+
+def _roll_etcd(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Operation]:
+    steps: list[Operation] = []
     for host in members_first(layout.having(Part.ETCD), joining):
         if host.name in joining:
-            etcd.append(JoinEtcd(cluster_id, host.name))
-        etcd += [ConfigureEtcd(cluster_id, host.name), EtcdMemberIsHealthy(cluster_id, host.name)]
-    for host in members_first(layout.having(Part.QUEUE), joining):
+            steps.append(JoinEtcd(cluster_id, host.name))
+        steps += [ConfigureEtcd(cluster_id, host.name), EtcdMemberIsHealthy(cluster_id, host.name)]
+    return steps
+
+
+def _roll_database(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Operation]:
+    """The members know of a new database host before it copies from them."""
+    databases = members_first(layout.having(Part.DATABASE), joining)
+    if not databases:
+        return []
+    steps: list[Operation] = [EtcdIsHealthy(cluster_id, host.name) for host in layout.having(Part.ETCD)[:1]]
+    steps += [ConfigurePatroni(cluster_id, host.name) for host in databases]
+    return steps + [kind(cluster_id, databases[0].name) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
+
+
+def _roll_queue(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Operation]:
+    """New nodes are let in one after another; then queues grow onto them."""
+    steps: list[Operation] = []
+    queues = members_first(layout.having(Part.QUEUE), joining)
+    for host in queues:
         kinds: list[OneOfHost] = [ConfigureRabbitMQ, RabbitMQNodeIsHealthy]
         if host.name in joining:
             kinds = [AdmitRabbitMQ, ConfigureRabbitMQ, JoinRabbitMQ, RabbitMQNodeIsHealthy]
-        queue += [kind(cluster_id, host.name) for kind in kinds]
-    return [lane(title, steps) for title, steps in (("etcd", etcd), ("Queue", queue)) if steps]
+        steps += [kind(cluster_id, host.name) for kind in kinds]
+    if queues:
+        steps += [kind(cluster_id, queues[0].name) for kind in (RabbitMQIsHealthy, MakeVirtualHost)]
+        steps += [GrowQueues(cluster_id, host.name) for host in queues if host.name in joining]
+    return steps
 
 
 def members_first(hosts: Iterable[Host], joining: Collection[str]) -> list[Host]:
@@ -144,46 +181,30 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
     return lanes
 
 
-def _settle_serving(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Lane]:
-    """The members know of a new database host before it copies from them; queues grow onto a new node."""
-    lanes = []
-    databases = members_first(layout.having(Part.DATABASE), joining)
-    queues = members_first(layout.having(Part.QUEUE), joining)
-    if databases:
-        first = databases[0].name
-        steps: list[Operation] = [EtcdIsHealthy(cluster_id, host.name) for host in layout.having(Part.ETCD)[:1]]
-        steps += [ConfigurePatroni(cluster_id, host.name) for host in databases]
-        steps += [kind(cluster_id, first) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
-        lanes.append(lane("Database", steps))
-    if queues:
-        first = queues[0].name
-        grown = [GrowQueues(cluster_id, host.name) for host in queues if host.name in joining]
-        lanes.append(lane("Queue", [RabbitMQIsHealthy(cluster_id, first), MakeVirtualHost(cluster_id, first), *grown]))
-    return lanes
-
-
-def managers_of(cluster_id: int, layout: Layout, is_rolling: bool) -> list[Lane]:
-    """On a first install all at once, of which one makes the tables; where they serve already one after another."""
+def managers_of(cluster_id: int, layout: Layout, is_rolling: bool, joining: Collection[str] = ()) -> list[Lane]:
+    """All at once on a first install, and those that join: one of them makes the tables. Of those that serve at most half at once."""
     managers = layout.having(Part.MANAGER)
-    steps: list[list[Operation]] = []
+    steps: dict[str, list[Operation]] = {}
     for number, host in enumerate(managers):
         end: list[Operation] = [MakeAdministrator(cluster_id, host.name)] if number == 0 else []
-        steps.append([ConfigureManager(cluster_id, host.name), ManagerIsHealthy(cluster_id, host.name), *end])
-    if is_rolling or not managers:
-        return [lane("Managers", [each for one in steps for each in one])] if managers else []
-    return [lane(host.name, each) for host, each in zip(managers, steps, strict=True)]
+        steps[host.name] = [ConfigureManager(cluster_id, host.name), ManagerIsHealthy(cluster_id, host.name), *end]
+    serving = [host.name for host in managers if is_rolling and host.name not in joining]
+    beside = max(1, len(serving) // 2)
+    groups = [serving[start::beside] for start in range(beside)] if serving else []
+    groups += [[name] for name in steps if name not in serving]
+    return [lane(", ".join(names), [each for name in names for each in steps[name]]) for names in groups]
 
 
-def _entrance(cluster_id: int, layout: Layout) -> list[Lane]:
+def _monitoring(cluster_id: int, layout: Layout) -> list[Lane]:
     lanes = []
     for host in layout.hosts:
-        steps: list[OneOfHost] = [ConfigureMonitoring]
-        if host.has(Part.BALANCER):
-            steps = [ConfigureHAProxy, ConfigureMonitoring, HAProxyIsHealthy]
-        if apart.is_on(layout, host):
-            steps.append(KeepLeadersApart)
-        lanes.append(lane_of(cluster_id, host, steps))
+        steps: list[OneOfHost] = [ConfigureMonitoring, *([KeepLeadersApart] if apart.is_on(layout, host) else [])]
+        lanes.append(lane(f"{host.name}, monitoring", [kind(cluster_id, host.name) for kind in steps]))
     return lanes
+
+
+def _balancers(cluster_id: int, layout: Layout) -> list[Lane]:
+    return [lane_of(cluster_id, host, [ConfigureHAProxy, HAProxyIsHealthy]) for host in layout.having(Part.BALANCER)]
 
 
 def _way_in(cluster_id: int, layout: Layout) -> list[Lane]:

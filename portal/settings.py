@@ -8,6 +8,8 @@ from pathlib import Path
 
 import environ
 
+from portal.host_files import InTurn, hosts_in, urls_to
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 ENV_FILE = Path(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
@@ -41,6 +43,9 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000")
 # --- where things are kept and carried -------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'deployon.sqlite3'}")
 BROKER_URL = env.str("BROKER_URL", default="memory://localhost/")
+# Files with the hosts of both, a line each, in place of those in the URLs: read anew with every connection.
+DATABASE_HOSTS_FILE = env.str("DATABASE_HOSTS_FILE", default="")
+BROKER_HOSTS_FILE = env.str("BROKER_HOSTS_FILE", default="")
 CHANNEL_LAYER = env.str("CHANNEL_LAYER", default="")  # "", memory://, postgres:// or redis://host:port/n
 EMBEDDED_WORKERS = env.int("EMBEDDED_WORKERS", default=4)
 USES_SQLITE = DATABASE_URL.startswith("sqlite")
@@ -56,6 +61,8 @@ if USES_SQLITE:
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA cache_size=-2000;PRAGMA mmap_size=268435456;",
     }
 else:
+    DATABASES["default"]["ENGINE"] = "portal.postgres"
+    DATABASES["default"]["HOST"] = ",".join(hosts_in(DATABASE_HOSTS_FILE)) or DATABASES["default"].get("HOST", "")
     DATABASES["default"].setdefault("OPTIONS", {})
     # A process that hangs in a transaction loses it, so that others can go on with its work; nobody waits long for a lock.
     DATABASES["default"]["OPTIONS"].setdefault(
@@ -229,7 +236,11 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- engine ----------------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = BROKER_URL
+if BROKER_HOSTS_FILE:
+    CELERY_BROKER_FAILOVER_STRATEGY = InTurn(BROKER_URL, BROKER_HOSTS_FILE)
+    BROKER_URL = ";".join(urls_to(BROKER_URL, hosts_in(BROKER_HOSTS_FILE)))
+# Celery asks for the next broker only where it was given several.
+CELERY_BROKER_URL = f"{BROKER_URL};{BROKER_URL}" if BROKER_HOSTS_FILE and ";" not in BROKER_URL else BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

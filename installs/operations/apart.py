@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 from installs.operations.applying import Configure
@@ -27,7 +28,7 @@ class KeepLeadersApart(Configure):
     def files(self, context: Context, wanted: Wanted, host: Host) -> list[RenderedFile]:
         return apart.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords)
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", f"{apart.UNIT}.timer"))
         host.run(Command("systemctl", "restart", f"{apart.UNIT}.timer"))

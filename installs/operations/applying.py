@@ -80,8 +80,8 @@ class Configure(HostStep):
     def validate(self, wanted: Wanted, host: Host) -> None:
         """After the files, before the service is told: have its own program look at them. Raises HostError."""
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
-        """Have the service work with them."""
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
+        """Have the service work with `files`, which are there."""
         raise NotImplementedError
 
     def describe(self) -> str:
@@ -100,7 +100,7 @@ class Configure(HostStep):
             context.say(f"Put {path}.", kind="detail")
         self.validate(wanted, host)
         try:
-            self.tell(wanted, host)
+            self.tell(wanted, host, files)
         except HostError as error:
             if error.kind is HostErrorKind.FAILED:  # systemctl itself knows no more than that it failed
                 for unit in self.units:
@@ -113,6 +113,18 @@ class Configure(HostStep):
         """Note on the host with what the service was told."""
         host.make_folder(MARKERS, mode=0o700)
         host.put(path, digest.encode(), mode=0o600)
+
+    def began_with(self, host: Host, unit: str, files: Sequence[RenderedFile]) -> bool:
+        """Whether this unit is at work, and was begun with these files as they are now."""
+        is_at_work = host.test(Command("systemctl", "is-active", "--quiet", unit))
+        return is_at_work and self._read(host, self._started(unit)) == digest_of(files)
+
+    def mark_begun(self, host: Host, unit: str, files: Sequence[RenderedFile]) -> None:
+        """Note that it was begun with them."""
+        self.mark(host, self._started(unit), digest_of(files))
+
+    def _started(self, unit: str) -> str:
+        return f"{self._marker}-{unit}-started"
 
     def _read(self, host: Host, path: str) -> str:
         return host.run(Command.shell('cat "$1" 2>/dev/null || :', path)).text

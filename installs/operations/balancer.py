@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 from installs.operations.applying import Configure, Gate
@@ -71,7 +72,7 @@ class ConfigureHAProxy(Configure):
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("haproxy", "-c", "-f", haproxy.PATH))
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         units = ["haproxy", *(["keepalived"] if len(wanted.layout.having(Part.BALANCER)) > 1 else [])]
         host.run(Command("systemctl", "enable", *units))
         host.run(Command("systemctl", "reload-or-restart", *units))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
@@ -10,10 +11,12 @@ from django.core.exceptions import ValidationError
 
 from installs.certificates import files_for
 from installs.operations.applying import Configure
+from installs.rendering import management
 from installs.rendering.pki_paths import MONITORING, OF_PART, PkiFolder
 from installs.rendering.values import RenderedFile
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Host
+from inventory.layout import Part
 from inventory.models import Cluster
 from runs.operations import Context, Later, OperationError, operation
 
@@ -23,6 +26,8 @@ for unit in "$@"; do
   if systemctl is-active --quiet "$unit"; then systemctl reload "$unit"; fi
 done
 """
+# Arguments: the user, its folder.
+_MAKE_USER = 'getent passwd "$1" > /dev/null || useradd --system --home-dir "$2" --shell /usr/sbin/nologin "$1"'
 
 
 @operation("host.certificates")
@@ -55,11 +60,13 @@ class PlaceCertificates(Configure):
                 make_pki_folder(host, folder)
         return super().act(context, host)
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         host.run(Command.shell(_RELOAD, "nginx", "haproxy", "patroni"))
 
 
 def make_pki_folder(host: Host, folder: PkiFolder) -> None:
-    """Its service may enter it, nobody else."""
+    """Its service may enter it, nobody else. The user of the management service comes with no package."""
+    if folder == OF_PART[Part.MANAGER]:
+        host.run(Command.shell(_MAKE_USER, management.USER, management.DATA_FOLDER))
     host.make_folder(str(PurePosixPath(folder.path).parent))
     host.make_folder(folder.path, owner=folder.user, group=folder.group, mode=0o750)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -61,7 +61,7 @@ class ConfigurePatroni(Configure):
         if done.code != 0 and faults_besides_ports(f"{done.stdout}\n{done.stderr}"):
             host.run(command)
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         """A member at work reads the file again without a restart."""
         host.run(Command("systemctl", "enable", "patroni"))
         host.run(Command("systemctl", "reset-failed", "patroni"), codes=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -27,7 +27,6 @@ from runs.operations import Context, Later, operation
 PRODUCTS = "/opt/deployon"
 # A version has a folder of its own and is switched to when it is whole.
 INSTALL = """
-getent passwd {user} > /dev/null || useradd --system --home-dir {data} --shell /usr/sbin/nologin {user}
 install -d -o {user} -g {user} -m 700 {data}
 install -d -m 755 {products}
 folder={products}/{version}
@@ -54,7 +53,8 @@ ln -sfn "$folder" {home}.new
 mv -fT {home}.new {home}
 """
 DRAIN_SECONDS, ANSWER_SECONDS = 2.0, 60.0
-UNITS = ("deployon-web", "deployon-worker@1", "deployon-worker@2", "nginx")
+WEB = "deployon-web"
+UNITS = (WEB, "deployon-worker@1", "deployon-worker@2", "nginx")
 _MANAGE = f"""
 set -a; . {management.ENVIRONMENT}; set +a
 export HOME={management.DATA_FOLDER}
@@ -124,17 +124,24 @@ class ConfigureManager(Configure):
     def validate(self, wanted: Wanted, host: Host) -> None:
         host.run(Command("nginx", "-t"))
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
+        """nginx reads its file without a pause. Web process and workers are begun anew where their settings or units changed alone."""
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *UNITS))
         host.run(Command("systemctl", "reset-failed", *UNITS), codes=None)
-        if not host.test(Command("systemctl", "is-active", "--quiet", "deployon-web")):
-            host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+        counting = management.counting(files)
+        if self.began_with(host, WEB, counting):
+            host.run(Command("systemctl", "start", *UNITS), timeout=150)
+            host.run(Command("systemctl", "reload", "nginx"), timeout=60)
             return
-        # Plans of a serving cluster take one manager at a time, and the balancers send its users to the others meanwhile.
-        with drained(self.cluster, wanted, self.host):
+        if host.test(Command("systemctl", "is-active", "--quiet", WEB)):
+            # Plans of a serving cluster take at most half of the managers at a time; the balancers send their users to the others.
+            with drained(self.cluster, wanted, self.host):
+                host.run(Command("systemctl", "restart", *UNITS), timeout=150)
+                await_answer(wanted, host, self.host)
+        else:
             host.run(Command("systemctl", "restart", *UNITS), timeout=150)
-            await_answer(wanted, host, self.host)
+        self.mark_begun(host, WEB, counting)
 
 
 @operation("manager.administrator")
@@ -182,7 +189,7 @@ def fault_of(wanted: Wanted, host: Host, name: str) -> str:
         command = Command("python3", "-c", _ASK, f"{place}:{port}", path, MANAGER.ca)
         answer = host.run(command, codes=None, timeout=20).text
         if answer != expected:
-            said = last_words(host, "deployon-web", 1)[-200:] if answer == "502" else ""
+            said = last_words(host, WEB, 1)[-200:] if answer == "502" else ""
             tail = f" Its last words: {said}" if said else ""
             return (
                 f"Waiting for the management service on {name}: port {port} answers {answer[:120] or 'nothing'}.{tail}"

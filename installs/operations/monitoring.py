@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 from installs.operations.applying import Configure
@@ -30,11 +31,18 @@ class ConfigureMonitoring(Configure):
         host.run(Command("promtool", "check", "config", "/etc/prometheus/prometheus.yml"))
         host.run(Command("promtool", "check", "web-config", "/etc/prometheus/web.yml"))
 
-    def tell(self, wanted: Wanted, host: Host) -> None:
+    def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
+        """Prometheus reads whom it asks and its rules without a pause; what counts at the start of a unit has that one begun anew."""
         units = [
             unit for unit in monitoring.units_of(wanted.layout.host(self.host)) if unit in (*_EXPORTERS, "prometheus")
         ]
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *units))
         host.run(Command("systemctl", "reset-failed", *units), codes=None)
-        host.run(Command("systemctl", "restart", *units))
+        counting = {unit: monitoring.counting(files, unit) for unit in units}
+        if anew := [unit for unit in units if not self.began_with(host, unit, counting[unit])]:
+            host.run(Command("systemctl", "restart", *anew))
+        if "prometheus" not in anew:
+            host.run(Command("systemctl", "reload", "prometheus"))
+        for unit in anew:
+            self.mark_begun(host, unit, counting[unit])

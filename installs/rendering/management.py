@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from installs.rendering import patroni, rabbitmq
@@ -18,6 +19,8 @@ HOME, DATA_FOLDER, ENVIRONMENT = "/opt/deployon/current", "/var/lib/deployon", "
 CLUSTER_FILE, MONITORING_PASSWORD = "/etc/deployon/cluster.json", "/etc/deployon/monitoring"
 USER = "deployon"
 ENTRANCE = f"{MANAGER.path}/entrance"  # .crt and .key, where users see another certificate than hosts do
+# Where the service finds database and broker: read with each new connection, so that it need not be begun anew where hosts come or go.
+DATABASE_HOSTS, BROKER_HOSTS = "/etc/deployon/databases", "/etc/deployon/brokers"
 SERVED_BY = "X-Served-By"  # header that tells which manager answered: whether a balancer is sticky is seen by it
 EXTERNAL_DATABASE_CA, EXTERNAL_QUEUE_CA = f"{MANAGER.path}/database-ca.crt", f"{MANAGER.path}/queue-ca.crt"
 _MONITORING = members.Monitoring(MONITORING_PORT, MONITORING_USER, MONITORING_PASSWORD, MANAGER.ca)
@@ -32,6 +35,10 @@ def files(layout: Layout, host: Host, passwords: Passwords, *, has_entrance: boo
         RenderedFile("/etc/systemd/system/deployon-worker@.service", _unit("worker %i", _WORKER, "90")),
         RenderedFile("/etc/nginx/nginx.conf", nginx(layout, host, has_entrance=has_entrance)),
     ]
+    databases = layout.external_database
+    own = databases.addresses if databases else [each.private_address for each in layout.having(Part.DATABASE)]
+    for path, addresses in ((DATABASE_HOSTS, own), (BROKER_HOSTS, _brokers(layout, host))):
+        found.append(RenderedFile(path, "".join(f"{each}\n" for each in addresses), "root", USER, 0o640))
     for external, path in (
         (layout.external_database, EXTERNAL_DATABASE_CA),
         (layout.external_queue, EXTERNAL_QUEUE_CA),
@@ -41,14 +48,23 @@ def files(layout: Layout, host: Host, passwords: Passwords, *, has_entrance: boo
     return found
 
 
+def counting(files: Sequence[RenderedFile]) -> list[RenderedFile]:
+    """What web process and workers read at their start alone; the rest they look at again, or nginx does."""
+    return [each for each in files if each.path == ENVIRONMENT or each.path.endswith(".service")]
+
+
 def public_url(layout: Layout) -> str:
     """Where users open the cluster."""
-    return f"https://{_in_url(layout.entrance or layout.having(Part.MANAGER)[0].reach_address)}"
+    return f"https://{_in_url(_known_by(layout))}"
+
+
+def _known_by(layout: Layout) -> str:
+    return layout.entrance or layout.having(Part.MANAGER)[0].reach_address
 
 
 def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
-    """The settings of the service, as docs/production.md tells them."""
-    names = [layout.entrance, *(address for each in layout.having(Part.MANAGER) for address in _known_as(each))]
+    """The settings of the service, as docs/production.md tells them. Nothing in it that changes when another host comes or goes."""
+    names = [_known_by(layout), *_known_as(host)]
     settings = {
         "DEPLOYON_MODE": "member",
         "NODE_NAME": host.name,
@@ -59,7 +75,9 @@ def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
         "TRUST_PROXY_HEADER": "true",
         "SSL_REDIRECT": "false",  # nothing listens on 80; nginx speaks TLS alone
         "DATABASE_URL": _database_url(layout, passwords),
-        "BROKER_URL": _broker_url(layout, host, passwords),
+        "BROKER_URL": _broker_url(layout, passwords),
+        "DATABASE_HOSTS_FILE": DATABASE_HOSTS,
+        "BROKER_HOSTS_FILE": BROKER_HOSTS,
         "BROKER_CA": _broker_ca(layout),
         "SECRET_KEY": passwords.secret_key,
         "VAULT_KEYS": passwords.vault_key,
@@ -80,44 +98,36 @@ def _in_url(address: str) -> str:
 
 
 def _database_url(layout: Layout, passwords: Passwords) -> str:
-    """All database hosts: the driver takes the one that can be written to, so nothing stands between service and leader."""
-    external = layout.external_database
-    if external is not None:
-        user, hosts, port, ca = (
-            f"{patroni.ROLE}{external.user_suffix}",
-            external.addresses,
-            external.port,
-            _ca_of(external, EXTERNAL_DATABASE_CA),
-        )
-    else:
-        user, port, ca = patroni.ROLE, patroni.POSTGRESQL_PORT, MANAGER.ca
-        hosts = tuple(host.private_address for host in layout.having(Part.DATABASE))
+    """Its hosts are in a file; the driver takes the one that can be written to, so nothing stands between service and leader."""
+    user, port, ca = patroni.ROLE, patroni.POSTGRESQL_PORT, MANAGER.ca
+    if external := layout.external_database:
+        user, port, ca = f"{user}{external.user_suffix}", external.port, _ca_of(external, EXTERNAL_DATABASE_CA)
     # A leader that vanishes sends no goodbye: the keepalives find out within 11 s. A host that does not answer costs 3 s of each
     # new connection: in random order it is not always the first.
     query = (
         f"sslmode=verify-full&sslrootcert={ca}&target_session_attrs=read-write&load_balance_hosts=random&connect_timeout=3"
         "&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&tcp_user_timeout=11000"
     )
-    return f"postgres://{quote(user, safe='')}:{quote(passwords.database, safe='')}@{','.join(hosts)}:{port}/{patroni.DATABASE_NAME}?{query}"
+    who = f"{quote(user, safe='')}:{quote(passwords.database, safe='')}"
+    return f"postgres://{who}@:{port}/{patroni.DATABASE_NAME}?{query}"
 
 
-def _broker_url(layout: Layout, host: Host, passwords: Passwords) -> str:
-    """All brokers; the next is taken where one does not answer.
+def _broker_url(layout: Layout, passwords: Passwords) -> str:
+    """Its hosts are in a file; the next is taken where one does not answer."""
+    user, port = rabbitmq.USER, rabbitmq.AMQPS_PORT
+    if external := layout.external_queue:
+        user, port = f"{user}{external.user_suffix}", external.port
+    return f"amqps://{quote(user, safe='')}:{quote(passwords.queue, safe='')}@:{port}/{rabbitmq.VIRTUAL_HOST}"
 
-    A host begins with its own: when it vanishes the broker goes with it, and the others give back at once what its workers had reserved.
-    Those without one begin each with another.
-    """
+
+def _brokers(layout: Layout, host: Host) -> list[str]:
+    """A host begins with its own: when it vanishes the broker goes with it, and the others give back at once what its workers had
+    reserved. Those without one begin each with another."""
     external = layout.external_queue
-    if external is not None:
-        user, hosts, port = f"{rabbitmq.USER}{external.user_suffix}", external.addresses, external.port
-    else:
-        user, port = rabbitmq.USER, rabbitmq.AMQPS_PORT
-        hosts = tuple(host.private_address for host in layout.having(Part.QUEUE))
+    brokers = list(external.addresses) if external else [each.private_address for each in layout.having(Part.QUEUE)]
     number = [each.name for each in layout.having(Part.MANAGER)].index(host.name)
-    first = hosts.index(host.private_address) if host.private_address in hosts else number % len(hosts)
-    hosts = (*hosts[first:], *hosts[:first])
-    who = f"{quote(user, safe='')}:{quote(passwords.queue, safe='')}"
-    return ";".join(f"amqps://{who}@{_in_url(address)}:{port}/{rabbitmq.VIRTUAL_HOST}" for address in hosts)
+    first = brokers.index(host.private_address) if host.private_address in brokers else number % max(1, len(brokers))
+    return [*brokers[first:], *brokers[:first]]
 
 
 def _broker_ca(layout: Layout) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import bcrypt
@@ -83,6 +84,13 @@ def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile
             ),
         ]
     return found
+
+
+def counting(files: Sequence[RenderedFile], unit: str) -> list[RenderedFile]:
+    """What this unit reads at its start alone: its arguments, its drop-in, and what blackbox asks by."""
+    names = (f"/etc/default/{unit}", f"/etc/systemd/system/{unit}.service.d/deployon.conf")
+    own = ("/etc/prometheus/blackbox.yml",) if unit == "prometheus-blackbox-exporter" else ()
+    return [each for each in files if each.path in (*names, *own)]
 
 
 def configuration(layout: Layout, host: Host) -> dict[str, Any]:

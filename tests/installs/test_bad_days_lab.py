@@ -62,7 +62,7 @@ class ConfigureGreeter(Configure):
             RenderedFile("/usr/local/lib/greeting.py", SERVICE),
         ]
 
-    def tell(self, wanted, host):
+    def tell(self, wanted, host, files):
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", "greeting"))
         host.run(Command("systemctl", "restart", "greeting"))

@@ -45,14 +45,27 @@ def test_the_plan_of_an_uninstall_is_as_written_down():
     compared("uninstall", as_text(plans.remove_stages(1, layouts.compact())))
 
 
-def test_managers_that_serve_already_are_taken_one_after_another():
+SERVICE = "Management service and monitoring"
+
+
+def lanes_of_managers(stages) -> list[list[str]]:
+    (found,) = [stage for stage in stages if stage["title"] == SERVICE]
+    hosts = [
+        [one["args"]["host"] for one in lane["operations"] if one["key"] == "manager.configure"]
+        for lane in found["lanes"]
+    ]
+    return [each for each in hosts if each]
+
+
+def test_of_managers_that_serve_at_most_half_are_taken_at_once_and_new_ones_beside_them():
     first, rolling = (plans.install_stages(1, layouts.ten(), is_rolling=rolls) for rolls in (False, True))
-    lanes = {stage["title"]: len(stage["lanes"]) for stage in first}
-    assert lanes["Management service"] == 3
-    (lane,) = next(stage["lanes"] for stage in rolling if stage["title"] == "Management service")
-    hosts = [one["args"]["host"] for one in lane["operations"] if one["key"] == "manager.configure"]
-    assert hosts == ["mg1", "mg2", "mg3"]
-    alike = ("Hosts", "Entrance and monitoring", "Rows")
+    assert lanes_of_managers(first) == [["mg1"], ["mg2"], ["mg3"]]
+    assert lanes_of_managers(rolling) == [["mg1", "mg2", "mg3"]]
+    five = layouts.ten(managers=layouts.several("mg", 5, 17), balancers=layouts.several("lb", 1, 30))
+    assert lanes_of_managers(plans.install_stages(1, five, is_rolling=True)) == [["mg1", "mg3", "mg5"], ["mg2", "mg4"]]
+    joining = plans.install_stages(1, five, is_rolling=True, joining=["mg5"])
+    assert lanes_of_managers(joining) == [["mg1", "mg3"], ["mg2", "mg4"], ["mg5"]]
+    alike = ("Hosts", "Entrance", "Rows")
     assert [stage for stage in first if stage["title"] in alike] == [
         stage for stage in rolling if stage["title"] in alike
     ]
@@ -60,9 +73,23 @@ def test_managers_that_serve_already_are_taken_one_after_another():
 
 def test_what_votes_in_a_serving_cluster_is_taken_one_after_another_each_well_before_the_next():
     stages = {stage["title"]: stage for stage in plans.install_stages(1, layouts.compact(), is_rolling=True)}
-    etcd, queue = stages["Data services"]["lanes"]
-    assert keys(etcd) == ["etcd.configure n1", "etcd.member n1", "etcd.configure n2", "etcd.member n2", "etcd.configure n3", "etcd.member n3"]  # fmt: skip
+    database, queue, *products = stages["Database, queue and product"]["lanes"]
+    assert keys(database)[:7] == ["etcd.configure n1", "etcd.member n1", "etcd.configure n2", "etcd.member n2", "etcd.configure n3", "etcd.member n3", "etcd.healthy n1"]  # fmt: skip
     assert keys(queue)[:4] == ["rabbitmq.configure n1", "rabbitmq.member n1", "rabbitmq.configure n2", "rabbitmq.member n2"]  # fmt: skip
+    assert [keys(lane) for lane in products] == [["manager.install n1"], ["manager.install n2"], ["manager.install n3"]]
+
+
+@pytest.mark.parametrize("is_rolling", [False, True])
+def test_what_a_service_needs_is_there_a_stage_before_it(is_rolling):
+    """Packages before certificates, which their users read; product, database and queue before the service."""
+    stages = plans.install_stages(1, layouts.compact(), is_rolling=is_rolling)
+    place = {key: at for at, stage in enumerate(stages) for lane in stage["lanes"] for key in keys(lane)}
+    for before, after in (
+        ("host.certificates n1", "etcd.configure n1"), ("host.certificates n1", "manager.install n1"),
+        ("manager.install n1", "manager.configure n1"), ("postgres.objects n1", "manager.configure n1"),
+        ("rabbitmq.objects n1", "manager.configure n1"), ("postgres.objects n1", "leaders.apart n1"),
+    ):  # fmt: skip
+        assert place[before] < place[after], (before, after)
 
 
 @pytest.mark.parametrize("part", list(Part))

@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -173,15 +173,14 @@ def test_what_must_be_equal_on_all_hosts_is():
     ]
     assert len(set(texts)) == 1
     settings = [settings_of(file(DISTRIBUTED, each, management.ENVIRONMENT)) for each in managers]
-    for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "PUBLIC_URL"):
+    for key in ("SECRET_KEY", "VAULT_KEYS", "DATABASE_URL", "BROKER_URL", "PUBLIC_URL"):
         assert len({each[key] for each in settings}) == 1
-    assert len({frozenset(each["BROKER_URL"].split(";")) for each in settings}) == 1
+    assert len({frozenset(file(DISTRIBUTED, each, management.BROKER_HOSTS).split()) for each in managers}) == 1
 
 
 def test_each_manager_begins_with_its_own_broker_or_with_another_than_the_manager_beside_it():
     def first(layout, each):
-        url = settings_of(file(layout, each, management.ENVIRONMENT))["BROKER_URL"]
-        return urlsplit(url.split(";")[0]).hostname
+        return file(layout, each, management.BROKER_HOSTS).split()[0]
 
     for each in COMPACT.having(Part.MANAGER):
         assert first(COMPACT, each) == each.private_address
@@ -190,14 +189,37 @@ def test_each_manager_begins_with_its_own_broker_or_with_another_than_the_manage
 
 
 def test_the_service_knows_every_database_host_and_takes_the_one_that_can_be_written_to():
-    url = settings_of(file(DISTRIBUTED, DISTRIBUTED.host("mgr2"), management.ENVIRONMENT))["DATABASE_URL"]
-    assert "@10.77.0.11,10.77.0.12,10.77.0.13:5432/" in url
+    own = DISTRIBUTED.host("mgr2")
+    url = settings_of(file(DISTRIBUTED, own, management.ENVIRONMENT))["DATABASE_URL"]
+    assert file(DISTRIBUTED, own, management.DATABASE_HOSTS) == "10.77.0.11\n10.77.0.12\n10.77.0.13\n"
     assert "target_session_attrs=read-write" in url and "sslmode=verify-full" in url
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_a_host_that_comes_has_no_process_of_a_manager_begun_anew(part):
+    """What it reads at its start alone is the same before and after; where database and broker are, it looks up."""
+    own = DISTRIBUTED.host("mgr1")
+    grown = replace(DISTRIBUTED, hosts=(*DISTRIBUTED.hosts, host("new", 40, part)))
+    before, after = (management.files(layout, own, PASSWORDS) for layout in (DISTRIBUTED, grown))
+    assert management.counting(before) == management.counting(after)
+    assert len(management.counting(before)) == 3 and before != after
+    changed = replace(DISTRIBUTED, entrance="10.77.0.99")
+    assert management.counting(management.files(changed, own, PASSWORDS)) != management.counting(before)
+
+
+def test_a_host_that_comes_has_no_exporter_begun_anew():
+    own = DISTRIBUTED.host("mgr1")
+    grown = replace(DISTRIBUTED, hosts=(*DISTRIBUTED.hosts, host("new", 40, Part.QUEUE)))
+    before, after = (monitoring.files(layout, own, PASSWORDS) for layout in (DISTRIBUTED, grown))
+    assert before != after
+    for unit in ("prometheus", "prometheus-node-exporter", "prometheus-blackbox-exporter"):
+        assert monitoring.counting(before, unit) == monitoring.counting(after, unit) != []
 
 
 def test_services_of_others_are_reached_by_their_own_authority_and_user_names():
     settings = settings_of(file(EXTERNAL, EXTERNAL.host("mgr1"), management.ENVIRONMENT))
-    assert settings["DATABASE_URL"].startswith("postgres://deployon%40azure:secret-database@db.example.com:5432/")
+    assert settings["DATABASE_URL"].startswith("postgres://deployon%40azure:secret-database@:5432/")
+    assert file(EXTERNAL, EXTERNAL.host("mgr1"), management.DATABASE_HOSTS) == "db.example.com\n"
     assert f"sslrootcert={management.EXTERNAL_DATABASE_CA}" in settings["DATABASE_URL"]
     assert settings["BROKER_CA"] == management.EXTERNAL_QUEUE_CA
     assert "listen postgresql" not in file(EXTERNAL, EXTERNAL.host("lb1"), haproxy.PATH)

@@ -1,0 +1,1 @@
+"""PostgreSQL as it is spoken to here: the hosts of a cluster that grows and shrinks are asked for with every new connection."""
