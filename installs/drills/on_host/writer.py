@@ -174,12 +174,12 @@ class Broker:
     """Numbered messages with confirms to a quorum queue; begins at the host that is struck, goes to the next after an error."""
 
     def __init__(self, told: dict[str, Any]) -> None:
-        settings = dict(
-            line.split("=", 1) for line in Path(told["environment"]).read_text().splitlines() if "=" in line
-        )
-        urls = [urlsplit(url) for url in settings["BROKER_URL"].strip("'").split(";")]
-        self.urls = sorted(urls, key=lambda url: url.hostname != told["struck"])
-        self.ca = settings["BROKER_CA"].strip("'")
+        lines = Path(told["environment"]).read_text().splitlines()
+        settings = {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines if "=" in line)}
+        self.url = urlsplit(settings["BROKER_URL"])
+        hosts = Path(settings["BROKER_HOSTS_FILE"]).read_text().split()
+        self.hosts = sorted(hosts, key=lambda host: host != told["struck"])
+        self.ca = settings["BROKER_CA"]
         self.queue = told["prefix"].rstrip("-")
         self.turn = 0
         self.connection: Any = None
@@ -190,13 +190,13 @@ class Broker:
         if self.connection is None:
             import amqp
 
-            url = self.urls[self.turn % len(self.urls)]
+            url, host = self.url, self.hosts[self.turn % len(self.hosts)]
             self.connection = amqp.Connection(
-                host=f"{url.hostname}:{url.port}",
+                host=f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}",
                 userid=unquote(url.username or ""),
                 password=unquote(url.password or ""),
                 virtual_host=url.path.lstrip("/"),
-                ssl={"ca_certs": self.ca, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": url.hostname},
+                ssl={"ca_certs": self.ca, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": host},
                 confirm_publish=True,
                 connect_timeout=3,
                 read_timeout=REQUEST_SECONDS,
