@@ -53,6 +53,7 @@ def read_description(given: Mapping[str, Any]) -> Description:
             external_queue=read_external(given.get("external_queue")),
             failover=given.get("failover") or "fast",
             is_strict=bool(given.get("is_strict")),
+            service_settings=dict(given.get("service_settings") or {}),
         ),
         access=read_access(shared) or Access(),
         access_by_host={row["name"]: access for row in rows if (access := read_access(row, shared))},
@@ -147,6 +148,8 @@ def described(cluster: Cluster) -> dict[str, Any]:
     if layout.entrance:
         told["entrance"] = layout.entrance
     told |= {"failover": layout.failover, "is_strict": layout.is_strict}
+    if layout.service_settings:
+        told["service_settings"] = dict(layout.service_settings)
     for service in SERVICES:
         if external := described_external(getattr(layout, service)):
             told[service] = external

@@ -9,8 +9,8 @@ from django import forms
 from accounts.models import Secret, Tenant, User
 from accounts.reads import visible_secrets
 from installs.describing import described_external
+from installs.form_fields import NetworksField, SettingsField
 from inventory.file_forms import FileForm
-from inventory.host_names import as_usual
 from inventory.layout import Host, Part
 from inventory.models import Cluster, ClusterNode, Site
 
@@ -23,26 +23,6 @@ PARTS = [
 ]
 SECRET = {"autocomplete": "off", "spellcheck": "false"}
 RADIO = {"data-shows": ""}
-
-
-class NetworksField(forms.CharField):
-    """`agents=10.9.0.1, storage=10.8.0.1` as {name: address}."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, max_length=1024, **kwargs)
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        networks = {}
-        for pair in filter(None, (pair.strip() for pair in text.replace(";", ",").split(","))):
-            name, sign, address = pair.partition("=")
-            if not sign:
-                raise forms.ValidationError(f"{pair}: write name=address, such as agents=10.9.0.1.")
-            networks[name.strip()] = as_usual(address)
-        return networks
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(f"{name}={address}" for name, address in value.items()) if isinstance(value, dict) else value
 
 
 class ClusterFields(forms.Form):
@@ -65,6 +45,11 @@ class ClusterFields(forms.Form):
         required=False, max_length=253,
         help_text="Name or address that users type; with two balancers of ours a free address that they hold",
     )  # fmt: skip
+
+    service_settings = SettingsField(
+        label="Settings of the management service",
+        help_text="NAME=value, one a line; the next plan brings them to the managers",
+    )
 
     def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -129,6 +129,11 @@ class ClusterChangeSerializer(Strict):
     is_strict = serializers.BooleanField(required=False, help_text="Rather no writes than a lost one")
     external_database = ExternalSerializer(required=False, allow_null=True)
     external_queue = ExternalSerializer(required=False, allow_null=True)
+    service_settings = serializers.DictField(
+        child=serializers.CharField(max_length=1024, allow_blank=True),
+        required=False,
+        help_text="By name: ENDPOINT_NETWORKS and others; the next plan brings them to the managers",
+    )
 
 
 class ClusterInSerializer(ClusterChangeSerializer):
@@ -196,7 +201,7 @@ class ClusterSerializer(serializers.ModelSerializer):
         model = Cluster
         fields = [
             "id", "name", "state", "why", "state_since", "site", "description", "release", "balancing", "entrance",
-            "failover", "is_strict", "host_count", "created_at",
+            "failover", "is_strict", "service_settings", "host_count", "created_at",
         ]  # fmt: skip
 
 

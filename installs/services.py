@@ -72,7 +72,7 @@ def cluster_findings(cluster: Cluster) -> list[Finding]:
 
 def _columns(description: Description) -> dict[str, object]:
     layout = description.layout
-    names = ("release", "entrance", "failover", "is_strict", "external_database", "external_queue")
+    names = ("release", "entrance", "failover", "is_strict", "external_database", "external_queue", "service_settings")
     return {"balancing": str(layout.balancing), **{name: getattr(layout, name) for name in names}}
 
 

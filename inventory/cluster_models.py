@@ -53,6 +53,7 @@ class Cluster(StateRow):
     # {"addresses": [...], "port", "ca_bundle", "management_port", "user_suffix"}; empty: a part of the cluster
     external_database = models.JSONField(default=dict, blank=True)
     external_queue = models.JSONField(default=dict, blank=True)
+    service_settings = models.JSONField(default=dict, blank=True)  # {"ENDPOINT_NETWORKS": "10.9.0.0/16"}
     state = models.CharField(max_length=12, choices=State, default=State.PLANNED, editable=False)
     why = models.CharField(max_length=512, blank=True, editable=False)
     state_since = models.DateTimeField(default=timezone.now, editable=False)
@@ -98,6 +99,7 @@ class Cluster(StateRow):
             external_queue=_external(self.external_queue),
             failover=self.failover,
             is_strict=self.is_strict,
+            service_settings=dict(self.service_settings),
         )
 
 

@@ -14,7 +14,7 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
-from inventory import cluster_secrets
+from inventory import cluster_secrets, service_settings
 from inventory.cluster_hosts import make_node
 from inventory.host_access import Access, store_access
 from inventory.host_names import is_address, is_host_name, is_label
@@ -24,7 +24,7 @@ from inventory.models import Cluster, Site
 CHANGEABLE = frozenset(
     {
         "site", "description", "release", "balancing", "entrance", "failover", "is_strict", "external_database",
-        "external_queue",
+        "external_queue", "service_settings",
     }
 )  # fmt: skip
 LOGINS = ("external_database", "external_queue")
@@ -122,6 +122,7 @@ def columns_of(layout: Layout) -> dict[str, Any]:
         "is_strict": layout.is_strict,
         "external_database": _stored(layout.external_database),
         "external_queue": _stored(layout.external_queue),
+        "service_settings": dict(layout.service_settings),
     }
 
 
@@ -147,5 +148,9 @@ def _check(cluster: Cluster) -> None:
             faults[field] = f"Choose one of: {', '.join(words.values)}."
     if cluster.site is not None and cluster.site.tenant_id != cluster.tenant_id and cluster.site.visibility != "global":
         faults["site"] = "There is no such site here. Choose one of this tenant."
+    try:
+        cluster.service_settings = service_settings.checked(cluster.service_settings)
+    except ValidationError as fault:
+        faults["service_settings"] = " ".join(fault.messages)
     if faults:
         raise ValidationError(faults)

@@ -79,6 +79,7 @@ class Layout:
     external_queue: External | None = None
     failover: str = "fast"  # preset of Patroni: fast (20/5/5) or calm (30/10/10), in seconds
     is_strict: bool = False  # strict synchronous mode: rather no writes than a lost one
+    service_settings: Mapping[str, str] = field(default_factory=dict)  # see inventory.service_settings
 
     def having(self, part: Part) -> tuple[Host, ...]:
         """The hosts with that part, in order."""

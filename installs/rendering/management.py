@@ -84,6 +84,7 @@ def environment(layout: Layout, host: Host, passwords: Passwords) -> str:
         "DATA_DIR": DATA_FOLDER,
         "CLUSTER_FILE": CLUSTER_FILE,
         "METRICS_TOKEN_FILE": MONITORING_PASSWORD,
+        **layout.service_settings,
     }
     # Quoted for systemd and for a shell alike: addresses hold `;` and `&`.
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())

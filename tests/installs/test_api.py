@@ -85,6 +85,15 @@ def test_what_is_wanted_is_changed_and_what_is_not_named_stays(ask, acme):
     assert "no such field" in str(ask("PATCH", "west/", {"name": "east"}, 400))
 
 
+def test_settings_of_the_service_come_with_a_cluster_and_are_changed_later(ask, acme):
+    factories.cluster(acme)
+    told = ask("PATCH", "west/", {"service_settings": {"ENDPOINT_NETWORKS": "10.9.0.0/16"}})
+    assert told["service_settings"] == {"ENDPOINT_NETWORKS": "10.9.0.0/16"}
+    refused = ask("PATCH", "west/", {"service_settings": {"DATABASE_URL": "sqlite:///x", "LOG_LEVEL": "LOUD"}}, 400)
+    assert "There is no setting DATABASE_URL" in str(refused) and "LOUD" in str(refused)
+    assert ask("PATCH", "west/", {"service_settings": {}})["service_settings"] == {}
+
+
 def test_hosts_are_added_changed_and_removed(ask, acme):
     factories.cluster(acme)
     told = ask("POST", "west/hosts/", {"name": "mg4", "private_address": "10.0.0.40", "parts": ["manager"]}, 201)

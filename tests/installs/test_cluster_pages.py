@@ -218,6 +218,25 @@ def test_what_is_wanted_is_changed_and_errors_that_this_makes_are_told(browser, 
     assert "it from being built: see below" in shown
 
 
+def test_settings_of_the_service_are_entered_one_a_line_shown_and_refused_with_what_may_stand_there(browser, acme):
+    cluster = factories.cluster(acme)
+    data = {"release": "trixie", "failover": "calm", "balancing": "ours", "entrance": "10.0.0.50"}
+    lines = "ENDPOINT_NETWORKS=10.9.0.0/16, 127.0.0.1/32\n\nLOG_LEVEL = DEBUG\nHSTS_SECONDS="
+    shown = posted(browser, f"/clusters/{cluster.pk}/change/", data | {"service_settings": lines})
+    cluster.refresh_from_db()
+    assert cluster.service_settings == {"ENDPOINT_NETWORKS": "10.9.0.0/16,127.0.0.1/32", "LOG_LEVEL": "DEBUG"}
+    assert "ENDPOINT_NETWORKS" in shown and "10.9.0.0/16,127.0.0.1/32" in shown
+    assert "ENDPOINT_NETWORKS=10.9.0.0/16,127.0.0.1/32\nLOG_LEVEL=DEBUG" in page(
+        browser, f"/clusters/{cluster.pk}/change/"
+    )
+    bad = data | {"service_settings": "SECRET_KEY=mine\nRUNNER_SLOTS=many"}
+    shown = posted(browser, f"/clusters/{cluster.pk}/change/", bad, 400)
+    assert "There is no setting SECRET_KEY" in shown and "no whole number from 1 to 256" in shown
+    assert "write NAME=value" in posted(
+        browser, f"/clusters/{cluster.pk}/change/", data | {"service_settings": "x"}, 400
+    )
+
+
 def test_a_host_is_added_and_changed_and_its_own_credential_stored(browser, acme):
     cluster = factories.cluster(acme)
     data = {"name": "mg4", "private_address": "10.0.0.40", "parts": ["manager"], "networks": "agents=10.9.0.4"}

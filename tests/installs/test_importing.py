@@ -55,6 +55,16 @@ def test_a_dry_run_tells_each_host_at_its_line_and_writes_nothing(load):
     assert not report.is_done and not Cluster.objects.exists() and not report.has_errors
 
 
+def test_settings_of_the_service_come_from_a_file_and_go_into_an_export(load):
+    text = TRIO.replace("ssh: {", "service_settings: {ENDPOINT_NETWORKS: 10.9.0.0/16, RUNNER_SLOTS: 16}\nssh: {")
+    assert load(text).is_done
+    cluster = Cluster.objects.get(name="trio")
+    assert cluster.service_settings == {"ENDPOINT_NETWORKS": "10.9.0.0/16", "RUNNER_SLOTS": "16"}
+    told = yaml.safe_load(importing.export_layout(cluster))
+    assert told["service_settings"] == cluster.service_settings
+    assert load(importing.export_layout(cluster)).is_done
+
+
 def test_an_import_describes_the_cluster_and_the_second_one_changes_nothing(load):
     assert load(TRIO).is_done
     cluster = Cluster.objects.get(name="trio")

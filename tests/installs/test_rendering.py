@@ -14,6 +14,7 @@ import yaml
 
 from installs.rendering import apart, etcd, haproxy, hosts, management, monitoring, monitoring_rules, patroni, rabbitmq
 from installs.rendering.values import FAILOVERS, Passwords, RenderedFile
+from inventory import service_settings
 from inventory.layout import Balancing, External, Host, Layout, Part
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -205,6 +206,21 @@ def test_a_host_that_comes_has_no_process_of_a_manager_begun_anew(part):
     assert len(management.counting(before)) == 3 and before != after
     changed = replace(DISTRIBUTED, entrance="10.77.0.99")
     assert management.counting(management.files(changed, own, PASSWORDS)) != management.counting(before)
+
+
+def test_settings_of_the_service_reach_every_manager_which_is_begun_anew_with_them():
+    own = DISTRIBUTED.host("mgr1")
+    told = replace(DISTRIBUTED, service_settings={"ENDPOINT_NETWORKS": "10.9.0.0/16"})
+    files = management.files(told, own, PASSWORDS)
+    assert settings_of(file(told, own, management.ENVIRONMENT))["ENDPOINT_NETWORKS"] == "10.9.0.0/16"
+    assert management.counting(files) != management.counting(management.files(DISTRIBUTED, own, PASSWORDS))
+
+
+def test_every_setting_that_a_cluster_may_have_is_one_of_the_product_and_none_that_the_installer_says():
+    documented = re.findall(r"^#([A-Z_]+)=", Path(".env.example").read_text(), re.M)
+    rendered = settings_of(file(DISTRIBUTED, DISTRIBUTED.host("mgr1"), management.ENVIRONMENT))
+    assert set(service_settings.SETTABLE) <= set(documented)
+    assert not set(service_settings.SETTABLE) & set(rendered)
 
 
 def test_a_host_that_comes_has_no_exporter_begun_anew():
