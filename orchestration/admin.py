@@ -21,6 +21,7 @@ from orchestration.models import (
     ExecutionGroup,
     ExecutionSchedule,
     LocalDeployment,
+    Modification,
     NodeInstance,
     StoredOperation,
     TaskGraph,
@@ -129,6 +130,16 @@ class DeploymentUpdateAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     list_select_related = ["local__deployment", "old_blueprint", "new_blueprint", "created_by"]
     search_fields = ["wire_id"]
+
+
+@admin.register(Modification)
+class ModificationAdmin(ReadOnlyAdmin):
+    """Modifications; the workflow `scale` makes and ends them."""
+
+    list_display = ["id", "local", "state", "created_by", "created_at", "ended_at"]
+    list_filter = ["state"]
+    list_select_related = ["local__deployment", "created_by"]
+    search_fields = ["local__deployment__wire_id"]
 
 
 @admin.register(ExecutionSchedule)

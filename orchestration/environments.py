@@ -17,7 +17,8 @@ from orchestration.asking import PlanAsker
 from orchestration.capabilities import names_of
 from orchestration.exposed import check_description
 from orchestration.gateway_functions import DeploymentStorage
-from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
+from orchestration.instance_rows import add_instances
+from orchestration.models import BlueprintNode, Execution, LocalDeployment
 from orchestration.parsing import pairs_of
 from orchestration.removal import remove_rows
 from orchestration.runner_functions import has_functions
@@ -92,23 +93,11 @@ def keep(local: LocalDeployment, prepared: Row) -> None:
     local.plan = plan
     local.secret_names = prepared["secrets"]
     local.save(update_fields=["inputs", "plan", "secret_names"])
-    nodes = BlueprintNode.objects.bulk_create(
+    BlueprintNode.objects.bulk_create(
         BlueprintNode(local=local, name=node["name"], type=node["type"], body=body_of(node))
         for node in prepared["nodes"]
     )
-    by_name = {node.name: node for node in nodes}
-    NodeInstance.objects.bulk_create(
-        NodeInstance(
-            local=local,
-            node=by_name[row["name"]],
-            wire_id=row["id"],
-            host_id=row.get("host_id"),
-            index=row.get("index") or 1,
-            relationships=row.get("relationships") or [],
-            scaling_groups=row.get("scaling_groups") or [],
-        )
-        for row in prepared["node_instances"]
-    )
+    add_instances(local, prepared["node_instances"])
 
 
 def body_of(node: Row) -> Row:

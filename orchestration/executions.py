@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Tenant
-from orchestration import exposed, states
+from orchestration import exposed, scaling_ends, states
 from orchestration.errors import Refused, bad_parameters, illegal_action
 from orchestration.models import Blueprint, Execution, LocalDeployment, NodeInstance
 from orchestration.operations import BlueprintParse, CreateEnvironment, DeleteEnvironment, RunWorkflow
@@ -271,6 +271,7 @@ def resume(*, by: Actor, execution: Execution, force: bool) -> None:
     """Go on where a failed or cancelled execution stood; `force` also repeats what was caught in the middle."""
     if execution.local is None or execution.workflow in (CREATE, DELETE):
         raise illegal_action(f"Can't resume {execution.workflow}: start it again instead")
+    scaling_ends.check_may_resume(execution)
     with transaction.atomic():
         LocalDeployment.objects.select_for_update().filter(pk=execution.local.pk).first()
         busy = list(execution.local.executions.filter(state__in=UNFINISHED).exclude(pk=execution.pk))

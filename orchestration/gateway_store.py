@@ -16,6 +16,7 @@ from inventory.models import Deployment
 from orchestration import drift, exposed, states
 from orchestration.config import items_of
 from orchestration.gateway_functions import DeploymentStorage, instance_row
+from orchestration.gateway_modifications import Modifications
 from orchestration.models import Execution, ExecutionEvent, NodeInstance, StoredOperation, TaskGraph
 from orchestration.runner_host import RunnerHost
 from orchestration.runner_types import IllegalStatus, Row, VersionConflict
@@ -25,7 +26,7 @@ TEXTS = ("event_type", "level", "logger", "operation", "node_name", "node_instan
 WIDTHS = {"event_type": 64, "level": 16, "logger": 128}
 
 
-class DatabaseStore(DeploymentStorage):
+class DatabaseStore(Modifications, DeploymentStorage):
     """A runner_types.Store on the database, for the thread that runs one execution."""
 
     def __init__(self, execution: Execution, host: RunnerHost) -> None:

@@ -13,6 +13,7 @@ from inventory.models import Archive, Deployment
 from orchestration.dependency_models import Dependency
 from orchestration.filter_models import BlueprintFilter
 from orchestration.group_models import DeploymentGroup, ExecutionGroup
+from orchestration.scaling_models import Modification
 from orchestration.schedule_models import ExecutionSchedule
 from orchestration.update_models import DeploymentUpdate
 from runs.models import Run
@@ -30,6 +31,7 @@ __all__ = [
     "ExecutionGroup",
     "ExecutionSchedule",
     "LocalDeployment",
+    "Modification",
     "NodeInstance",
     "StoredOperation",
     "TaskGraph",

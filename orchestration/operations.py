@@ -6,7 +6,7 @@ import dataclasses
 
 from django.core.exceptions import ValidationError
 
-from orchestration import dequeuing, environments, parsing, states, update_ends, update_plans
+from orchestration import dequeuing, environments, parsing, scaling_ends, states, update_ends, update_plans
 from orchestration.errors import Refused
 from orchestration.models import Execution
 from orchestration.runner_types import BlueprintProblem, RunnerError
@@ -142,8 +142,11 @@ class RunWorkflow(OfExecution):
         is_caught = row.state == Execution.State.STARTED
         if is_caught and not self.may_go_on(row, context):
             return None
+        is_resume = scaling_ends.goes_on(row) if row.is_resume or is_caught else False
+        if is_resume is None:
+            return None
         try:
-            supervisor.begin(row, is_resume=row.is_resume or is_caught)
+            supervisor.begin(row, is_resume=is_resume)
         except Full as full:
             return Later(FULL_SECONDS, str(full))
         except RunnerError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from orchestration.runner_events import IN_FLIGHT, context_of, record
 from orchestration.runner_functions import has_functions
+from orchestration.runner_modifications import START
 from orchestration.runner_routes import ROUTES, change_operation, error, post_events
 from orchestration.runner_types import Answer, Call, IllegalStatus, Served, Store, VersionConflict
 
@@ -33,8 +34,8 @@ class RestGateway:
                     if call.method == "PATCH" and call.path.startswith("/executions/"):
                         status, why = self.store.conclude(str(call.body["status"]), call.body.get("error"))
                         call = dataclasses.replace(call, body={**call.body, "status": status, "error": why})
-                    # Evaluation waits for a child process: never inside a transaction.
-                    if call.method == "GET" or call.path == "/evaluate/functions":
+                    # Evaluation and finding what to scale wait for a child process: never inside a transaction.
+                    if call.method == "GET" or call.path in ("/evaluate/functions", START):
                         return handler(self.store, call, found)
                     with self.store.transaction():
                         return handler(self.store, call, found)

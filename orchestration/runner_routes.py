@@ -235,12 +235,6 @@ def create_events(store: Store, call: Call, found: re.Match[str]) -> Answer:
     return Answer(204)
 
 
-@route("POST", r"/deployment-modifications")
-def refuse_modification(store: Store, call: Call, found: re.Match[str]) -> Answer:
-    """Scaling is not there yet; say so instead of failing in the middle."""
-    return error(400, "unsupported_deployment_modification", "Scaling is not supported on this manager yet.")
-
-
 def stored_operation(row: Row, created: str) -> Row:
     """An operation with all fields of its row."""
     return {

@@ -11,6 +11,7 @@ from orchestration import runner_jobs
 from orchestration.asking import PlanAsker
 from orchestration.environments import NOT_KEPT, apply_settings, body_of
 from orchestration.gateway_functions import instance_row
+from orchestration.instance_rows import write_instances
 from orchestration.models import BlueprintNode, Execution, LocalDeployment, NodeInstance
 from orchestration.runner_types import BlueprintProblem, Row
 from orchestration.supervisor import supervisor
@@ -39,6 +40,7 @@ class Change:
     def __init__(self, update: DeploymentUpdate, prepared: Row | None = None) -> None:
         local = update.local
         self.prepared: Row = prepared if prepared is not None else prepare(update)
+        keep_counts(local, self.prepared)
         self.old_nodes: dict[str, Row] = {
             node.name: {**node.body, "name": node.name, "id": node.name, "type": node.type}
             for node in local.nodes.order_by("pk")
@@ -57,6 +59,24 @@ class Change:
             previous_node_instances=found,
             scaling_groups=self.prepared.get("scaling_groups") or {},
         )
+
+
+def keep_counts(local: LocalDeployment, prepared: Row) -> None:
+    """What was scaled stays scaled: a new plan knows only how many there are by default."""
+    scaled = {
+        name: body["number_of_instances"]
+        for name, body in local.nodes.values_list("name", "body")
+        if body.get("number_of_instances", 1) != body.get("deploy_number_of_instances", 1)
+    }
+    for node in prepared["nodes"]:
+        if node["name"] in scaled:
+            node["capabilities"]["scalable"]["properties"]["current_instances"] = scaled[node["name"]]
+    groups = prepared.get("scaling_groups") or {}
+    for name, group in ((local.plan or {}).get("scaling_groups") or {}).items():
+        kept = group.get("properties") or {}
+        count = kept.get("current_instances", 1)
+        if name in groups and count != kept.get("default_instances", 1):
+            groups[name]["properties"].update(current_instances=count, planned_instances=count)
 
 
 def preview(update: DeploymentUpdate) -> None:
@@ -124,43 +144,9 @@ def write_nodes(local: LocalDeployment, change: Change) -> Row:
         if gone:
             staying[name] = body.get("relationships") or []
             body = {**body, "relationships": [*staying[name], *gone]}
-        counts = {
-            key: row.body[key] for key in ("number_of_instances", "planned_number_of_instances") if key in row.body
-        }
-        row.body = {**body, **counts}
+        row.body = body
         row.save(update_fields=["body"])
     return {"nodes": [name for name in rows if name not in change.new_nodes], "relationships": staying}
-
-
-def write_instances(local: LocalDeployment, instances: dict[str, list[Row]]) -> None:
-    """Add new instances, and new relationships of those that were there."""
-    nodes = {node.name: node for node in local.nodes.all()}
-    NodeInstance.objects.bulk_create(
-        NodeInstance(
-            local=local,
-            node=nodes[row["name"]],
-            wire_id=row["id"],
-            host_id=row.get("host_id"),
-            index=row.get("index") or 1,
-            relationships=row.get("relationships") or [],
-            scaling_groups=row.get("scaling_groups") or [],
-        )
-        for row in instances["added_and_related"]
-        if row.get("modification") == "added"
-    )
-    # Those that were there and now point to a new instance come as related ones, those between old instances as extended.
-    links = [*instances["added_and_related"], *instances["extended_and_related"]]
-    link(local, {row["id"]: row["relationships"] for row in links if row.get("modification") != "added"})
-
-
-def link(local: LocalDeployment, wanted: dict[str, list[Row]]) -> None:
-    """Add relationships to instances that do not have them."""
-    for known in NodeInstance.objects.filter(local=local, wire_id__in=wanted):
-        there = {(one["type"], one["target_id"]) for one in known.relationships}
-        new = [one for one in wanted[known.wire_id] if (one["type"], one["target_id"]) not in there]
-        if new:
-            known.relationships = [*known.relationships, *new]
-            known.save(update_fields=["relationships"])
 
 
 def targets_of(rows: Iterable[Row], modification: str) -> dict[str, list[list[str]]]:

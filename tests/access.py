@@ -44,6 +44,8 @@ NOUNS = {
     "deployment-groups": "orchestration.DeploymentGroup",
     "execution-groups": "orchestration.ExecutionGroup",
     "updates": "orchestration.DeploymentUpdate",
+    "deployment-modifications": "orchestration.Modification",
+    "modifications": "orchestration.Modification",
     "deployment-updates": "orchestration.DeploymentUpdate",
     "schedules": "orchestration.ExecutionSchedule",
     "execution-schedules": "orchestration.ExecutionSchedule",

@@ -32,9 +32,6 @@ REASONS = {
         "There is no maintenance mode: an update of this manager lets what runs finish or go on afterwards, so stopping is safe."
     ),
     "contacts": "There is nothing to register: this product is complete as it is.",
-    "deployment-modifications": (
-        "Modifications of deployments are made by the workflow `scale`, and ended by it: there are none to look at or to roll back."
-    ),
     "events": "Events are kept as long as their execution, and go with it: delete the deployment instead.",
     "executions": "Executions are kept with their deployment, and go with it: delete the deployment instead.",
     "audit": "The audit trail is a chain of hashes and cannot be cut: what was done stays told.",
@@ -53,11 +50,10 @@ LISTS = (
     "snapshots",
     "log-bundles",
     "agents",
-    "deployment-modifications",
 )
 BELOW = (
     *("plugins", "plugins-updates", "secrets-providers", "snapshots", "log-bundles", "agents"),
-    *("maintenance", "deployment-modifications", "managers", "brokers", "db-nodes"),
+    *("maintenance", "managers", "brokers", "db-nodes"),
 )
 
 
