@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from orchestration.components_blueprint import UploadBlueprint
 from orchestration.components_deployment import CreateDeployment, DeleteDeployment
+from orchestration.components_drift import BringBlueprint, CheckDrift, CheckSharedDrift, UpdateDeployment
 from orchestration.components_looks import ComponentLooks
 from orchestration.components_shared import ConnectDeployment, DisconnectDeployment, RunOnShared
 from orchestration.components_workflow import CheckStatus, Refresh, RunWorkflow
@@ -20,11 +21,15 @@ OPERATIONS: dict[str, Callable[[Execution], ComponentLooks]] = {
     "cloudify_types.component.delete": DeleteDeployment,
     "cloudify_types.component.refresh": Refresh,
     "cloudify_types.component.check_status": CheckStatus,
+    "cloudify_types.component.check_drift": CheckDrift,
+    "cloudify_types.component.preupdate": BringBlueprint,
+    "cloudify_types.component.update": UpdateDeployment,
     "cloudify_types.shared_resource.connect_deployment": ConnectDeployment,
     "cloudify_types.shared_resource.disconnect_deployment": DisconnectDeployment,
     "cloudify_types.shared_resource.execute_workflow": RunOnShared,
     "cloudify_types.shared_resource.refresh": Refresh,
     "cloudify_types.shared_resource.check_status": CheckStatus,
+    "cloudify_types.shared_resource.check_drift": CheckSharedDrift,
 }
 
 

@@ -2,7 +2,15 @@
 
 from django.urls import URLPattern, path
 
-from orchestration import bulk_views, deployment_group_views, group_views, schedule_views, update_views, views
+from orchestration import (
+    bulk_views,
+    deployment_group_views,
+    group_views,
+    scaling_views,
+    schedule_views,
+    update_views,
+    views,
+)
 
 urlpatterns: list[URLPattern] = [
     path("deployments/", views.deployment_list, name="deployments"),
@@ -26,6 +34,12 @@ urlpatterns: list[URLPattern] = [
         "deployments/<int:deployment_id>/updates/<int:update_id>/",
         update_views.deployment_update_detail,
         name="deployment-update-detail",
+    ),
+    path("deployments/<int:deployment_id>/scale/", scaling_views.deployment_scale, name="deployment-scale"),
+    path(
+        "deployments/<int:deployment_id>/modifications/<uuid:modification_id>/rollback/",
+        scaling_views.modification_rollback,
+        name="modification-rollback",
     ),
     path("schedules/", schedule_views.schedule_list, name="schedules"),
     path(

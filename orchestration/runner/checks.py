@@ -9,8 +9,8 @@ from typing import Any
 OWN_PLUGINS = ("default_workflows", "script", "agent", "cfy_extensions")
 # What components and shared resources are asked for; the portal carries it out itself.
 SERVED = frozenset(
-    [f"cloudify_types.component.{name}" for name in ("upload_blueprint", "create", "execute_start", "delete", "refresh", "check_status")]
-    + [f"cloudify_types.shared_resource.{name}" for name in ("connect_deployment", "disconnect_deployment", "execute_workflow", "refresh", "check_status")]
+    [f"cloudify_types.component.{name}" for name in ("upload_blueprint", "create", "execute_start", "delete", "refresh", "check_status", "check_drift", "preupdate", "update")]
+    + [f"cloudify_types.shared_resource.{name}" for name in ("connect_deployment", "disconnect_deployment", "execute_workflow", "refresh", "check_status", "check_drift")]
 )  # fmt: skip
 OWN_WORKFLOW_CODE = "cloudify.plugins.workflows."
 Refuse = Callable[[str, str], Exception]

@@ -29,6 +29,10 @@ node_types:
       cloudify.interfaces.lifecycle:
         create: {implementation: scripts/create.sh, max_retries: 0}
         delete: {implementation: scripts/delete.sh, max_retries: 0}
+      cloudify.interfaces.validation:
+        check_status: {implementation: scripts/check.sh, max_retries: 0}
+      demo.tricks:
+        break: {implementation: scripts/break.sh}
 relationships:
   demo.serves:
     derived_from: cloudify.relationships.connected_to
@@ -57,6 +61,9 @@ policies:
   scale_pair: {type: cloudify.policies.scaling, targets: [pair], properties: {default_instances: 1}}
 """
 )
+CHECK = """#!/bin/bash
+if ctx instance runtime-properties | grep -q broken; then echo "it is broken" >&2; exit 1; fi
+"""
 LINK = """#!/bin/bash
 ctx target instance runtime-properties did_{verb} yes
 """
@@ -65,6 +72,10 @@ ctx target instance runtime-properties did_{verb} yes
 def packed():
     scripts = {f"scripts/{verb}.sh": SCRIPT.format(verb=verb) for verb in ("create", "delete")}
     scripts |= {f"scripts/{verb}.sh": LINK.format(verb=verb) for verb in ("establish", "unlink")}
+    scripts |= {
+        "scripts/check.sh": CHECK,
+        "scripts/break.sh": "#!/bin/bash\nctx instance runtime-properties broken yes\n",
+    }
     return archives.packed({"blueprint.yaml": BLUEPRINT, **scripts})
 
 
@@ -245,7 +256,9 @@ def test_a_client_may_look_first_and_steer_a_modification_of_its_own(home):
     marks = [row for row in seen["added_and_related"] if row.get("modification") == "added"]
     assert sorted(row["name"] for row in marks) == ["app", "host"] and len(instances(home, name)["host"]) == 1
     made = home.call("POST", "/deployment-modifications", json={**body, "context": {"why": "a test"}})
-    assert made.status_code == 201 and made.json()["status"] == "started" and made.json()["context"] == {"why": "a test"}
+    assert (
+        made.status_code == 201 and made.json()["status"] == "started" and made.json()["context"] == {"why": "a test"}
+    )
     second = home.call("POST", "/deployment-modifications", json=body)
     assert second.json()["error_code"] == "existing_started_deployment_modification_error"
     assert home.call("POST", f"/deployment-modifications/{made.json()['id']}/finish", user="vera").status_code == 403
@@ -253,3 +266,22 @@ def test_a_client_may_look_first_and_steer_a_modification_of_its_own(home):
     assert done.json()["status"] == "finished" and counts(home, name, "host") == (2, 2)
     assert sorted(row["state"] for row in instances(home, name)["host"]) == ["started", "uninitialized"]
     assert home.call("GET", f"/deployments/{name}").json()["installation_status"] == "inactive"
+
+
+def test_heal_installs_anew_what_its_check_finds_broken_and_nothing_else(home):
+    name = deployed(home, "s11")
+    scaled(home, name, "host", 1)
+    broken, sound = instances(home, name)["app"]
+    parameters = {"operation": "demo.tricks.break", "node_instance_ids": [broken["id"]]}
+    row = home.await_execution(home.start_workflow(name, "execute_operation", parameters=parameters), 60)
+    assert row["status"] == "terminated", row["error"]
+    row = home.await_execution(home.start_workflow(name, "heal"), 120)
+    assert row["status"] == "terminated", row["error"]
+    after = {one["id"]: one for one in instances(home, name)["app"]}
+    assert (
+        after[broken["id"]]["state"] == "started" and after[broken["id"]]["runtime_properties"]["did_delete"] == "yes"
+    )
+    assert after[sound["id"]]["runtime_properties"] == sound["runtime_properties"]
+    told = {event["message"] for event in home.call("GET", f"/events?execution_id={row['id']}").json()["items"]}
+    assert f"delete {broken['id']}" in told and f"create {broken['id']}" in told
+    assert f"delete {sound['id']}" not in told

@@ -26,7 +26,7 @@ def wait_gone(cfy, name):
         time.sleep(0.2)
 
 
-def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
+def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, manager, script, tmp_path):
     cfy("sites create", "paris", "--location", "48.8,2.3")
     cfy("deployments create", "one", "-b", script, "-i", "{word: salut, delay: 0}", "--labels", "env:prod")
     cfy.refused("deployments create", "one", "-b", script, words="already exists")
@@ -51,8 +51,8 @@ def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
     assert {row["name"] for row in cfy.rows("workflows list", "-d", "one")} >= {"install", "start"}
     assert cfy.one("workflows get", "install", "-d", "one")["name"] == "install"
     assert cfy.rows("deployments modifications list", "one") == []
-    cfy.refused("deployments modifications get", "x", words="by the workflow `scale`")
-    cfy.refused("deployments modifications rollback", "x", words="by the workflow `scale`")
+    cfy.refused("deployments modifications get", "x", words="was not found")
+    cfy.refused("deployments modifications rollback", "x", words="was not found")
     cfy("groups list", "-d", "one")
     said = cfy("executions start", "install", "-d", "one")
     assert "succeeded" in said.words and "creating salut" in cfy("events list", latest(cfy, "one")).words
@@ -63,6 +63,7 @@ def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
     }
     assert cfy.one("deployments outputs", "one")["said"]["value"] == "salut"
     look_at_its_parts(cfy)
+    scale_it(cfy, manager)
     cfy.refused("deployments delete", "one", words="live nodes")
     cfy("executions start", "uninstall", "-d", "one")
     cfy.refused("events delete", "one", words="delete the deployment instead")
@@ -74,6 +75,22 @@ def test_a_deployment_from_creation_to_its_end(cfy, cfy_of, script, tmp_path):
 def latest(cfy, deployment):
     """The id of the newest execution."""
     return cfy.rows("executions list", "-d", deployment, "--descending")[0]["id"]
+
+
+def scale_it(cfy, manager):
+    """One instance more, and one less; what was changed is told."""
+    cfy("executions start", "scale", "-d", "one", "-p", "scalable_entity_name=s;delta=1")
+    assert len(cfy.rows("node-instances list", "-d", "one")) == 2
+    cfy("executions start", "scale", "-d", "one", "-p", "scalable_entity_name=s", "-p", "delta=-1")
+    assert len(cfy.rows("node-instances list", "-d", "one")) == 1
+    out, back = cfy.rows("deployments modifications list", "one")
+    assert out["status"] == back["status"] == "finished"
+    assert cfy.one("deployments modifications get", out["id"])["id"] == out["id"]
+    cfy.refused("deployments modifications rollback", out["id"], words="already in finished status")
+    body = {"deployment_id": "one", "nodes": {"s": {"instances": 3}}}
+    left_open = manager.call("POST", "/deployment-modifications", json=body).json()["id"]
+    cfy("deployments modifications rollback", left_open)
+    assert len(cfy.rows("node-instances list", "-d", "one")) == 1
 
 
 def look_at_its_parts(cfy):
