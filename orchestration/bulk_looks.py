@@ -18,7 +18,6 @@ from orchestration.executions import CREATE
 from orchestration.models import Execution, LocalDeployment, NodeInstance
 
 MOST = 5000  # deployments that one bulk act may be about
-NAMED = 3
 State = Execution.State
 
 
@@ -39,6 +38,7 @@ class Preview:
     asked: dict[str, Any] = dataclasses.field(default_factory=dict)  # how it is to be done, for the digest
     notes: dict[int, Any] = dataclasses.field(default_factory=dict)  # by key of the deployment: what is said beside it
     stamps: dict[int, str] = dataclasses.field(default_factory=dict)  # what each was when it was looked at
+    waves: list[list[Deployment]] = dataclasses.field(default_factory=list)  # what goes before what; of some acts
     outlooks: dict[int, Any] = dataclasses.field(default_factory=dict)  # what an update would do to each
 
     @property
@@ -49,6 +49,7 @@ class Preview:
             self.asked,
             sorted(self.notes.items()),
             sorted(self.stamps.items()),
+            [sorted(row.pk for row in wave) for wave in self.waves],
         ]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -131,9 +132,3 @@ class Looks:
         """Services placed on those that are environments, by the key of the deployment."""
         rows = {row.pk: row for row in Environment.objects.filter(deployment__in=[row.pk for row in self.rows])}
         return {rows[key].deployment_id: names for key, names in standing.names_on_each(list(rows.values())).items()}
-
-
-def named(names: Sequence[str]) -> str:
-    """The first of them, and how many more."""
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -10,8 +10,10 @@ from accounts.actors import Actor
 from accounts.models import Tenant
 from inventory.models import Deployment
 from orchestration import group_removal
-from orchestration.bulk_looks import LeftOut, Looks, Preview, named
+from orchestration.bulk_looks import Looks, Preview
+from orchestration.bulk_order import settle, waves
 from orchestration.bulk_runs import Changed, lock
+from orchestration.dequeuing import named
 from orchestration.executions import DELETE
 from orchestration.group_models import ExecutionGroup
 from orchestration.models import Execution, LocalDeployment
@@ -37,16 +39,13 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, force: bool) -> Previ
         if state in Execution.FINAL:
             del looks.creation[pk]
     found = looks.sort_out(why, force)
+    if not force:
+        settle(found, dependents, "These stand on it or depend on it, and would stay: {}.")
+    else:
+        found.waves, circle = waves(found.acting, dependents)
+        found.waves += [circle] if circle else []
+        found.acting = [row for wave in found.waves for row in wave]
     going = {row.pk for row in found.acting}
-    while not force:  # what stays keeps what it stands on
-        kept = [row for row in found.acting if any(child.pk not in going for child in dependents.get(row.pk, ()))]
-        if not kept:
-            break
-        for row in kept:
-            staying = [child.wire_id for child in dependents[row.pk] if child.pk not in going]
-            found.left_out.append(LeftOut(row, f"These stand on it or depend on it, and would stay: {named(staying)}."))
-        going -= {row.pk for row in kept}
-        found.acting = [row for row in found.acting if row.pk in going]
     for row in found.acting:
         staying = [child.wire_id for child in dependents.get(row.pk, ()) if child.pk not in going]
         if staying or standing.get(row.pk):

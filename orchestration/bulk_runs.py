@@ -14,12 +14,14 @@ from accounts.actors import Actor
 from accounts.models import Tenant
 from inventory.models import Deployment
 from orchestration import execution_groups
-from orchestration.bulk_looks import Looks, Preview, named
+from orchestration.bulk_looks import Looks, Preview
+from orchestration.bulk_order import settle
+from orchestration.dequeuing import named
 from orchestration.errors import Refused
 from orchestration.exposed import UNINSTALL
 from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.models import LocalDeployment
-from orchestration.workflows import is_available, merged_parameters, rules_of
+from orchestration.workflows import NOT_LIVE, is_available, merged_parameters, rules_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +86,8 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, wish: Wish) -> Previe
         workflow = declared.get(local.pk)
         if not workflow:
             return f"It has no workflow {wish.workflow}."
-        on_it = [child.wire_id for child in dependents.get(row.pk, ())] + standing.get(row.pk, [])
-        if on_it:
-            return f"These stand on it, uninstall and remove them first: {named(on_it)}."
+        if on_it := standing.get(row.pk, []):
+            return f"These services stand on it, uninstall them first: {named(on_it)}."
         states = sorted(looks.states.get(local.pk, ()))
         if not wish.force and not is_available(wish.workflow, workflow, states, set(types.get(local.pk) or ())):
             return f"{wish.workflow} is not available in its state: its instances are {', '.join(states) or 'none'}."
@@ -97,6 +98,11 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, wish: Wish) -> Previe
         return ""
 
     found_out = looks.sort_out(why, wish.force)
+    if wish.workflow == UNINSTALL and not wish.force:
+        # One that is chosen as well and has nothing to uninstall stands in nobody's way.
+        gone = {pk for pk, local in looks.locals.items() if looks.states.get(local.pk, set()) <= set(NOT_LIVE)}
+        words = "These stand on it and would stay, uninstall and remove them first: {}."
+        settle(found_out, dependents, words, gone)
     found_out.asked = dataclasses.asdict(wish)
     return found_out
 

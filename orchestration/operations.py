@@ -16,6 +16,7 @@ from runs.operations import Cancelled, Context, Later, Operation, OperationError
 LOOK_SECONDS = 5.0  # a workflow wakes its step when it ends: this is for one whose process is lost
 FULL_SECONDS = 1.0
 DEATHS_ALLOWED = 3
+TURN_SECONDS = 2.0
 INLINE_SECONDS = 0.3  # workflows that end as fast as that need no second look
 
 
@@ -136,6 +137,8 @@ class RunWorkflow(OfExecution):
         if row.state in states.CANCELLING:
             states.report(row, Execution.State.CANCELLED)
             return None
+        if turn := dequeuing.waits_for(row):
+            return Later(TURN_SECONDS, turn)
         if problem := dequeuing.problem_of(row) or self.prepare_update(row):
             states.report_unless_ended(row, Execution.State.FAILED, problem)
             return None

@@ -114,6 +114,7 @@ def told(preview: Preview) -> dict[str, Any]:
         "deployment_ids": [row.wire_id for row in preview.acting],
         "excluded": [{"deployment_id": one.deployment.wire_id, "reason": one.why} for one in preview.left_out],
         "dependents": {row.wire_id: preview.notes[row.pk] for row in preview.acting if row.pk in preview.notes},
+        "order": [[row.wire_id for row in wave] for wave in preview.waves],
         "steps": steps,
         "digest": preview.digest,
     }

@@ -154,6 +154,31 @@ def test_without_a_client_it_is_deployed_on_this_installation_itself(central):
     assert central.call("GET", "/deployments/inside").status_code == 404
 
 
+def test_what_somebody_changed_there_is_drift_here_until_an_update_brings_it_back(central, remote, files):
+    url = files.put("/drifting.tar.gz", packed({"blueprint.yaml": blueprints.APPLICATION}))
+    inputs = {"blueprint_archive": url, "blueprint_id": "drifting"}
+    name, _ = deploy(central, blueprints.wrapper(inputs="{hello: Sun}"), inputs)
+
+    def checked(workflow="check_drift"):
+        ended = central.await_execution(central.start_workflow(name, workflow), 60)
+        row = central.call("GET", f"/deployments/{name}").json()
+        return ended["status"], row["drifted_instances"]
+
+    assert checked() == ("terminated", 0)
+    change = {"inputs": {"hello": "Mars"}}
+    changed = remote.call("POST", "/deployment-updates/drifting/update/initiate", json=change).json()
+    assert remote.await_execution(changed["execution_id"])["status"] == "terminated"
+    assert checked() == ("terminated", 1)
+    assert "hello" in json.dumps(instance_of(central, name)["system_properties"])
+    update = central.call("POST", f"/deployment-updates/{name}/update/initiate", json={}).json()
+    assert central.await_execution(update["execution_id"], 60)["status"] == "terminated"
+    assert remote.call("GET", "/deployments/drifting").json()["inputs"]["hello"] == "Sun"
+    assert checked() == ("terminated", 0)
+    assert remote.call("DELETE", "/deployments/drifting?force=true").status_code == 204
+    assert checked("check_status")[0] == "failed" and checked() == ("terminated", 1)
+    uninstall(central, name)
+
+
 def test_a_deployment_of_somebody_else_under_its_id_is_left_alone(central, remote, files):
     remote.upload("theirs", packed({"blueprint.yaml": blueprints.APPLICATION}))
     remote.await_("/blueprints/theirs", lambda row: row["state"] == "uploaded")

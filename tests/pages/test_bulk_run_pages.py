@@ -211,11 +211,13 @@ def test_environments_lead_to_what_stands_on_them_or_to_themselves(signed_in, al
     assert "on 2 deployments" in client.get(reply["Location"]).text
 
 
-def test_what_something_stands_on_is_not_uninstalled(signed_in, alice, three):
+def test_what_something_stands_on_is_uninstalled_after_it_and_not_without_it(signed_in, alice, three):
     Deployment.objects.filter(pk=three[1].deployment_id).update(parent=three[0].deployment)
     address = f"/deployments/workflow/?deployments={keys(three)}&workflow=uninstall"
     page = signed_in(alice).post(address, {"concurrency": 5}).text
-    assert "These stand on it, uninstall and remove them first: web2." in page and "Start uninstall on 2" in page
+    assert "Start uninstall on 3" in page and re.search(r"web2, web3</span></li><li>.*?web1", page)
+    page = signed_in(alice).post(address.replace(keys(three), keys([three[0], three[2]])), {"concurrency": 5}).text
+    assert "and would stay, uninstall and remove them first: web2." in page and "Start uninstall on 1" in page
 
 
 def test_a_viewer_looks_and_starts_nothing(signed_in, alice, bob, three):
