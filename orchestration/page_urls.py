@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from orchestration import (
     bulk_views,
+    dependency_views,
     deployment_group_views,
     group_views,
     scaling_views,
@@ -40,6 +41,11 @@ urlpatterns: list[URLPattern] = [
         "deployments/<int:deployment_id>/modifications/<uuid:modification_id>/rollback/",
         scaling_views.modification_rollback,
         name="modification-rollback",
+    ),
+    path(
+        "deployments/<int:deployment_id>/dependencies/",
+        dependency_views.deployment_dependencies,
+        name="deployment-dependencies",
     ),
     path("schedules/", schedule_views.schedule_list, name="schedules"),
     path(

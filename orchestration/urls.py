@@ -91,6 +91,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     wire("deployments/inter-deployment-dependencies", dependencies.Dependencies),
     wire("deployments/<str:wire_id>", deployments.DeploymentDetail),
     wire("deployments/<str:wire_id>/capabilities", deployments.DeploymentCapabilities),
+    wire("deployments/<str:wire_id>/dependencies", dependencies.Neighbours),
     wire("deployments/<str:wire_id>/outputs", deployments.DeploymentOutputs),
     wire("deployments/<str:wire_id>/set-site", deployments.DeploymentSite),
     wire("deployments/<str:wire_id>/set-visibility", deployments.DeploymentVisibility),
