@@ -13,6 +13,7 @@ import urllib3
 from installs.externals.logins import USER, Login
 from installs.findings import Finding, error, warning
 from installs.operations.queue import objects
+from inventory.connectors.tls import lenient
 from inventory.layout import External
 
 OLDEST = (3, 10)  # the first whose virtual hosts have a default type of queue
@@ -62,7 +63,7 @@ class Management:
 
 def context_for(service: External) -> ssl.SSLContext:
     """Trusts the CA that was given, and nobody else."""
-    return ssl.create_default_context(cadata=service.ca_bundle)
+    return lenient(ssl.create_default_context(cadata=service.ca_bundle))
 
 
 def tls_findings(service: External, address: str, port: int) -> Iterator[Finding]:

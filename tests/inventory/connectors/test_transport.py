@@ -1,10 +1,11 @@
 """The conversation below v3.1: whom we believe, what we send, how long and how much we listen."""
 
+import ssl
 import time
 
 import pytest
 
-from inventory.connectors import policy
+from inventory.connectors import policy, tls
 from inventory.connectors.address import Address, Credential, Timeouts, Trust
 from inventory.connectors.errors import ErrorKind, ManagerError
 from inventory.connectors.manager import ManagerClient
@@ -41,6 +42,22 @@ def test_another_certificate_than_the_pinned_one_is_found_out_before_anything_is
 
 def test_a_bundle_admits_its_own_authority(secure, connect):
     assert connect(secure).version().edition == "community"
+
+
+def test_a_chain_is_judged_alike_where_python_is_strict_by_default(secure, monkeypatch):
+    default = ssl.create_default_context
+
+    def strict(*args, **kwargs):
+        context = default(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # as from Python 3.13 on: no chain without key identifiers
+        return context
+
+    monkeypatch.setattr(tls.ssl, "create_default_context", strict)
+    tls._bundle_context.cache_clear()
+    try:
+        assert not tls.tls_context(secure.address().trust).verify_flags & ssl.VERIFY_X509_STRICT
+    finally:
+        tls._bundle_context.cache_clear()
 
 
 @pytest.mark.parametrize(
