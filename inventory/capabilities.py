@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 
 from inventory.models import Deployment, Environment
 
@@ -63,14 +63,19 @@ def register(kind: str, reader: Reader) -> None:
     _READERS[kind] = reader
 
 
-def prefetch(kind: str) -> Prefetch[Any]:
-    """For a list of deployments, so that those of this kind in it cost one query."""
-    return _READERS[kind].prefetch()
-
-
 def is_kept(deployment: Deployment) -> bool:
     """Are its capabilities kept ready? Those of what was deployed here are evaluated from its blueprint, see orchestration."""
     return deployment.kind in _READERS
+
+
+def read_many(keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """{key: {name: value}} of those of these deployments that are kept."""
+    kept: dict[str, list[Deployment]] = {}
+    for row in Deployment.objects.filter(pk__in=keys, kind__in=_READERS):
+        kept.setdefault(row.kind, []).append(row)
+    for kind, rows in kept.items():
+        prefetch_related_objects(rows, _READERS[kind].prefetch())
+    return {row.pk: _READERS[kind].read(row) for kind, rows in kept.items() for row in rows}
 
 
 def read(deployment: Deployment) -> dict[str, Any]:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import ExpressionWrapper, F, Prefetch, TextField
+from django.db.models import ExpressionWrapper, F, TextField
 
 from inventory import capabilities
-from inventory.models import Deployment, Label
-from orchestration.models import DeploymentGroup, LocalDeployment, NodeInstance
-from orchestration.wire.shapes import Field, Shape, always, column, owned, read_int, time
-from orchestration.wire.times import wire_time
+from inventory.models import Label
+from orchestration.models import DeploymentGroup, NodeInstance
+from orchestration.wire.plain import among, encode, text_of
+from orchestration.wire.shapes import (
+    Beside,
+    Computed,
+    Field,
+    Shape,
+    always,
+    column,
+    made,
+    or_none,
+    owned,
+    read_int,
+    time,
+)
+from orchestration.wire.times import AsText, wire_time
 from orchestration.workflows import listed_workflows
 
 ENVIRONMENT_TYPE_KEY = "csys-env-type"
@@ -28,34 +46,82 @@ PLAN_FIELDS = (
 )
 
 
-def labels_prefetch() -> Prefetch[Any]:
-    """Labels with the names of their creators, in one query; plain lists, as managers for each row cost more than the rows."""
-    rows = Label.objects.annotate(creator=F("created_by__username"))
-    rows = rows.only("pk", "deployment_id", "key", "value", "created_at").order_by("pk")
-    return Prefetch("labels", queryset=rows, to_attr="listed_labels")
+def labels_of(keys: Sequence[int]) -> dict[int, str]:
+    """The labels of deployments as JSON: of a list they are most of the rows that are read."""
+    rows = Label.objects.filter(deployment__in=among(keys)).order_by("pk")
+    columns = ("deployment_id", "key", "value", AsText("created_at"), "created_by__username")
+    found: dict[int, list[str]] = {}
+    for deployment, key, value, at, creator in rows.values_list(*columns):
+        text = f'{{"key":{encode_basestring(key)},"value":{encode_basestring(value)},{set_by(at[:23], creator)}}}'
+        found.setdefault(deployment, []).append(text)
+    return {deployment: f"[{','.join(texts)}]" for deployment, texts in found.items()}
 
 
-def instances_prefetch() -> Prefetch[Any]:
-    """Of the node instances no more than their state and health."""
-    rows = NodeInstance.objects.only("pk", "local_id", "state", "system_properties", "has_drift")
-    return Prefetch("local__instances", queryset=rows, to_attr="listed_instances")
+@lru_cache(maxsize=4096)
+def set_by(at: str, creator: str | None) -> str:
+    """When (to the millisecond) and by whom a label was set: most of a deployment are set at once."""
+    return f'"created_at":{encode(wire_time(at))},"created_by":{text_of(creator)}'
 
 
-def groups_prefetch() -> Prefetch[Any]:
-    """Of the groups no more than their names."""
-    rows = DeploymentGroup.objects.only("pk", "wire_id").order_by("pk")
-    return Prefetch("deployment_groups", queryset=rows, to_attr="listed_groups")
+def types_of(keys: Sequence[int]) -> dict[int, str]:
+    """The types of environments, of the label that says so."""
+    rows = Label.objects.filter(deployment__in=among(keys), key=ENVIRONMENT_TYPE_KEY).order_by("-pk")
+    return dict(rows.values_list("deployment_id", "value"))
 
 
-def local_of(row: Deployment) -> LocalDeployment | None:
-    """What was deployed here; None for environments and placements."""
-    return getattr(row, "local", None)
+def groups_of(keys: Sequence[int]) -> dict[int, list[str]]:
+    """The names of the groups that deployments are in."""
+    rows = DeploymentGroup.members.through.objects.filter(deployment__in=among(keys)).order_by("deploymentgroup")
+    found: dict[int, list[str]] = {}
+    for deployment, name in rows.values_list("deployment_id", "deploymentgroup__wire_id"):
+        found.setdefault(deployment, []).append(name)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Instances:
+    """What a list tells of the instances of a deployment; `states` are sorted."""
+
+    states: tuple[str, ...] = ()
+    drifted: int = 0
+    unavailable: int = 0
+
+
+def instances_of(keys: Sequence[int]) -> dict[int, Instances]:
+    """The instances of what was deployed here."""
+    rows = NodeInstance.objects.filter(local__in=among(keys)).order_by("local", "state")
+    read = rows.values_list("local_id", "state", "has_drift", "system_properties__status")
+    return {local: instances([values[1:] for values in of_one]) for local, of_one in groupby(read, itemgetter(0))}
+
+
+def instances(rows: list[tuple[str, bool, Any]]) -> Instances:
+    """Those of one deployment."""
+    return Instances(
+        tuple(sorted(state for state, _, _ in rows)),
+        sum(has_drift for _, has_drift, _ in rows),
+        sum(not is_status_ok(status) for _, _, status in rows),
+    )
+
+
+def is_status_ok(status: dict[str, Any] | None) -> bool:
+    """The status that the last check of an instance left: false until a first check went well, as genuine."""
+    return bool((status or {}).get("ok"))
+
+
+# --- what its blueprint added: the plan, of which the deployments of one blueprint mostly have the same ---
 
 
 @lru_cache(maxsize=256)
-def parsed(text: str) -> Any:
-    """Deployments of one blueprint have the same plan, which is parsed once; it is shown and never changed."""
-    return json.loads(text)
+def parsed(text: str) -> dict[str, Any]:
+    """A plan; it is shown and never changed."""
+    return json.loads(text) or {}
+
+
+@lru_cache(maxsize=256)
+def sections(text: str) -> dict[str, str]:
+    """The parts of a plan as JSON."""
+    plan = parsed(text)
+    return {name: text_of(plan.get(name)) for name in PLAN_FIELDS}
 
 
 @lru_cache(maxsize=256)
@@ -64,101 +130,56 @@ def workflows_in(text: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
     return listed_workflows(parsed(text), states)
 
 
-def plan_of(row: Deployment) -> dict[str, Any] | None:
-    """The prepared plan; None until it is prepared, and where nothing was deployed here."""
-    text = getattr(row, "plan_text", None)
-    return parsed(text) if text else None
+@lru_cache(maxsize=256)
+def workflows_text(text: str, states: tuple[str, ...]) -> str:
+    """The same as JSON."""
+    return encode(workflows_in(text, states))
 
 
 # The column as its text. A cast would have PostgreSQL read the plans of all rows before it sorts and cuts them.
-PLAN_TEXT = ExpressionWrapper(F("local__plan"), output_field=TextField())
-PLAN: dict[str, Any] = {"joins": ("local",), "annotations": (("plan_text", PLAN_TEXT),)}
+PLAN = Computed("plan_text", ExpressionWrapper(F("local__plan"), output_field=TextField()))
+INSTANCES = Beside(instances_of, key="local", missing=Instances())
 
 
 def from_plan(name: str) -> Field:
     """A part of the prepared plan; null until it is prepared."""
-    return Field(lambda row: (plan_of(row) or {}).get(name), **PLAN)
+    return made(
+        lambda plan: parsed(plan).get(name) if plan else None,
+        PLAN,
+        text=lambda plan: sections(plan)[name] if plan else "null",
+    )
 
 
-def instances_of(row: Deployment) -> list[NodeInstance]:
-    """The instances of what was deployed here, as far as `instances_prefetch` reads them."""
-    return getattr(local_of(row), "listed_instances", [])
-
-
-def capabilities_of(row: Deployment) -> Any:
+def capabilities_of(kept: dict[str, Any] | None, plan: str | None) -> Any:
     """As they stand in the plan; of environments and placements, which have none, the values that are kept."""
-    if not capabilities.is_kept(row):
-        return from_plan("capabilities").read(row)
-    return {name: {"value": value} for name, value in capabilities.read(row).items()}
+    if kept is None:
+        return parsed(plan).get("capabilities") if plan else None
+    return {name: {"value": value} for name, value in kept.items()}
 
 
-def inputs_of(row: Deployment) -> Any:
-    """The inputs with defaults; null until the environment is created."""
-    local = local_of(row)
-    return local.inputs if local is not None else {}
+def capabilities_text(kept: dict[str, Any] | None, plan: str | None) -> str:
+    """The same as JSON."""
+    return sections(plan)["capabilities"] if kept is None and plan else text_of(capabilities_of(kept, plan))
 
 
-def workflows_of(row: Deployment) -> Any:
+def workflows_of(local: int | None, plan: str | None, found: Instances) -> Any:
     """The workflows, each with whether it may be started now."""
-    local = local_of(row)
     if local is None:
         return []
-    if not plan_of(row):
-        return None
-    states = tuple(sorted(instance.state for instance in instances_of(row)))
-    return workflows_in(row.plan_text, states)  # type: ignore[attr-defined]
+    return workflows_in(plan, found.states) if plan and parsed(plan) else None
 
 
-def is_status_check_ok(instance: NodeInstance) -> bool:
-    """False until a first check went well, as genuine."""
-    return bool((instance.system_properties.get("status") or {}).get("ok"))
-
-
-def drifted_instances(row: Deployment) -> int:
-    """How many instances are known to differ from what was configured."""
-    return sum(one.has_drift for one in instances_of(row))
-
-
-def unavailable_instances(row: Deployment) -> int:
-    """How many instances have not passed a check."""
-    return sum(not is_status_check_ok(instance) for instance in instances_of(row))
-
-
-def listed_labels(row: Deployment) -> list[Any]:
-    """What `labels_prefetch` has read: labels with `creator`."""
-    return row.listed_labels  # type: ignore[attr-defined, no-any-return]
-
-
-def labels_of(row: Deployment) -> list[dict[str, Any]]:
-    """All labels."""
-    return [
-        {
-            "key": label.key,
-            "value": label.value,
-            "created_at": wire_time(label.created_at),
-            "created_by": label.creator,
-        }
-        for label in listed_labels(row)
-    ]
-
-
-def environment_type(row: Deployment) -> str:
-    """The value of its label, or ""."""
-    return next((label.value for label in listed_labels(row) if label.key == ENVIRONMENT_TYPE_KEY), "")
-
-
-def of_local(name: str, default: Any) -> Field:
-    """A column of what was deployed here."""
-    return Field(lambda row: getattr(local_of(row), name, default), f"local__{name}", joins=("local",))
-
-
-LABELS: dict[str, Any] = {"prefetches": (labels_prefetch,)}
-KEPT: dict[str, Any] = {
-    "prefetches": tuple(
-        partial(capabilities.prefetch, kind) for kind in (Deployment.Kind.ENVIRONMENT, Deployment.Kind.PLACEMENT)
+def workflows_json(local: int | None, plan: str | None, found: Instances) -> str:
+    """The same as JSON."""
+    return (
+        workflows_text(plan, found.states) if local is not None and plan and parsed(plan) else "null" if local else "[]"
     )
-}
-INSTANCES: dict[str, Any] = {"joins": ("local",), "prefetches": (instances_prefetch,)}
+
+
+def of_local(name: str, default: Any = None) -> Field:
+    """A column of what was deployed here; `default` for environments and placements."""
+    return made(lambda local, found: default if local is None else found, "local", f"local__{name}")
+
 
 DEPLOYMENT = Shape(
     "Deployment",
@@ -166,9 +187,9 @@ DEPLOYMENT = Shape(
         "created_at": time("created_at"),
         "id": column("wire_id"),
         "visibility": column("visibility"),
-        "description": Field(lambda row: row.description or None, "description"),
+        "description": made(or_none, "description", column="description"),
         "inputs_p": always(None),
-        "inputs": Field(inputs_of, joins=("local",)),
+        "inputs": of_local("inputs", {}),
         "groups_p": always(None),
         "groups": from_plan("groups"),
         "permalink": always(None),
@@ -179,12 +200,12 @@ DEPLOYMENT = Shape(
         "outputs_p": always(None),
         "outputs": from_plan("outputs"),
         "capabilities_p": always(None),
-        "capabilities": Field(capabilities_of, joins=("local",), annotations=PLAN["annotations"], **KEPT),
+        "capabilities": made(capabilities_of, Beside(capabilities.read_many), PLAN, text=capabilities_text),
         "scaling_groups_p": always(None),
         "scaling_groups": from_plan("scaling_groups"),
         "updated_at": time("updated_at"),
         "workflows_p": always(None),
-        "workflows": Field(workflows_of, prefetches=(instances_prefetch,), **PLAN),
+        "workflows": made(workflows_of, "local", PLAN, INSTANCES, text=workflows_json),
         "runtime_only_evaluation": of_local("runtime_only_evaluation", False),
         "installation_status": column("installation_status"),
         "deployment_status": column("deployment_status"),
@@ -194,25 +215,23 @@ DEPLOYMENT = Shape(
         "sub_environments_count": column("sub_environments_count", read_int),
         "display_name": column("display_name"),
         "resource_tags": from_plan("resource_tags"),
-        "drifted_instances": Field(drifted_instances, **INSTANCES),
-        "unavailable_instances": Field(unavailable_instances, **INSTANCES),
+        "drifted_instances": made(lambda found: found.drifted, INSTANCES),
+        "unavailable_instances": made(lambda found: found.unavailable, INSTANCES),
         "latest_execution": column("latest_execution"),
         "latest_execution_finished_operations": column("latest_execution_finished", read_int),
         "latest_execution_total_operations": column("latest_execution_total", read_int),
         "latest_execution_workflow_id": column("latest_execution_workflow"),
-        "create_execution": of_local("create_execution", None),
+        "create_execution": of_local("create_execution"),
         "blueprint_id": column("blueprint_name"),
         "site_name": column("site__name"),
         "latest_execution_status": column("latest_execution_status"),
-        "environment_type": Field(environment_type, **LABELS),
-        "has_sub_deployments": Field(lambda row: bool(row.sub_services_count or row.sub_environments_count)),
+        "environment_type": made(None, Beside(types_of, missing="")),
+        "has_sub_deployments": made(lambda *counts: any(counts), "sub_services_count", "sub_environments_count"),
         **owned(),
         "workdir_zip": always(None),
-        "labels": Field(labels_of, **LABELS),
-        "deployment_groups": Field(
-            lambda row: [group.wire_id for group in row.listed_groups], prefetches=(groups_prefetch,)
-        ),
+        "labels": made(json.loads, Beside(labels_of, missing="[]"), text=str),
+        "deployment_groups": made(list, Beside(groups_of, missing=())),
     },
     also_filters=("deployment_group_id",),
-    heavy=("local__plan", "local__given_inputs", "local__secret_names"),
+    is_plain=True,
 )

@@ -18,7 +18,7 @@ from orchestration.errors import Refused, bad_parameters, not_found
 from orchestration.evaluation import section_of
 from orchestration.models import Blueprint, DeploymentGroup, Execution
 from orchestration.wire.deployment_shape import DEPLOYMENT
-from orchestration.wire.listing import find, listed
+from orchestration.wire.listing import find, listed, plain_row
 from orchestration.wire.views import WireView
 
 SYNC_SECONDS = 120.0
@@ -41,9 +41,7 @@ class DeploymentView(WireView):
 
     def shown(self, pk: int, status: int = 200) -> Response:
         """One deployment as it is now."""
-        include = list(DEPLOYMENT.fields)
-        row = DEPLOYMENT.load(Deployment.objects.filter(pk=pk), include).get()
-        return Response(DEPLOYMENT.render(row), status=status)
+        return Response(plain_row(Deployment.objects.all(), pk, DEPLOYMENT, list(DEPLOYMENT.fields)), status=status)
 
     def listed(self, rules: list[filters.Rule] | None) -> Response:
         """The list, with the rules of a saved filter and those of a body."""
@@ -153,8 +151,8 @@ class DeploymentDetail(DeploymentView):
 
     def get(self, request: Request, wire_id: str) -> Response:
         include = DEPLOYMENT.included(request.query_params.get("_include"))
-        row = find(DEPLOYMENT.load(self.rows(), include), "Deployment", wire_id)
-        shown = DEPLOYMENT.render(row, include)
+        row = find(self.rows(), "Deployment", wire_id)
+        shown = plain_row(self.rows(), row.pk, DEPLOYMENT, include)
         if not self.flag("all_sub_deployments", default=True):
             counted = direct_children(row)
             shown.update({name: value for name, value in counted.items() if name in shown})

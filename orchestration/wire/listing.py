@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import F, Min, Q, QuerySet
@@ -10,6 +11,7 @@ from django.http import QueryDict
 from rest_framework.response import Response
 
 from orchestration.errors import Refused, bad_parameters, not_found
+from orchestration.wire.plain import PlainRows
 from orchestration.wire.shapes import Shape, read_bool
 
 DEFAULT_SIZE = 1000
@@ -51,15 +53,18 @@ def page_error(name: str, reason: str) -> Refused:
     return Refused(400, "bad_parameters_error", message, has_traceback_key=False)
 
 
-def envelope(
-    items: list[Any], total: int, page: Page, *, filtered: int | None = None, has_filtered: bool = True
-) -> Response:
-    """{"items", "metadata"}; events, workflows and summaries have no `filtered`."""
+def metadata_of(total: int, page: Page, *, filtered: int | None = None, has_filtered: bool = True) -> dict[str, Any]:
+    """What stands beside the items; events, workflows and summaries have no `filtered`."""
     size = total if page.is_all else page.size
     metadata: dict[str, Any] = {"pagination": {"total": total, "size": size, "offset": page.offset}}
     if has_filtered:
         metadata["filtered"] = filtered
-    return Response({"items": items, "metadata": metadata})
+    return metadata
+
+
+def envelope(items: list[Any], total: int, page: Page, **more: Any) -> Response:
+    """{"items", "metadata"}; `more` as `metadata_of` takes it."""
+    return Response({"items": items, "metadata": metadata_of(total, page, **more)})
 
 
 def sort(rows: QuerySet[Any], query: QueryDict, shape: Shape) -> QuerySet[Any]:
@@ -117,15 +122,34 @@ def listed(rows: QuerySet[Any], query: QueryDict, shape: Shape, *, filtered: int
     include = shape.included(query.get("_include"))
     page = read_page(query)
     rows = search(equal(rows, query, shape), query, shape)
+    if shape.is_plain:
+        total, keys = keys_of(sort(rows, query, shape), page)
+        return Response(PlainRows(shape, include).whole(rows, keys, metadata_of(total, page, filtered=filtered)))
     total = rows.count()
     items = page.cut(shape.load(sort(rows, query, shape), include))
     return envelope([shape.render(row, include) for row in items], total, page, filtered=filtered)
+
+
+def keys_of(rows: QuerySet[Any], page: Page) -> tuple[int, list[Any]]:
+    """How many there are, and the keys of those on a page. Only these are read further: sorting carries nothing but them."""
+    keys = list(page.cut(rows.values_list("pk", flat=True)))
+    if page.is_all:
+        return len(keys), keys
+    is_end = len(keys) < page.size and (keys or not page.offset)
+    return page.offset + len(keys) if is_end else rows.count(), keys
 
 
 def one(rows: QuerySet[Any], query: QueryDict, shape: Shape, wire_id: str, *, name: str = "wire_id") -> Response:
     """One resource by its id; 404 in the words of v3.1."""
     include = shape.included(query.get("_include"))
     return Response(shape.render(find(shape.load(rows, include), shape.kind, wire_id, name=name), include))
+
+
+def plain_row(rows: QuerySet[Any], key: Any, shape: Shape, include: Sequence[str]) -> dict[str, Any]:
+    """One row of a shape that is made of parts."""
+    for found in PlainRows(shape, include).rendered(rows, [key]):
+        return found
+    raise rows.model.DoesNotExist(f"This {shape.kind} was deleted in this moment.")
 
 
 def find(rows: QuerySet[Any], kind: str, wire_id: str, *, name: str = "wire_id") -> Any:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orchestration.errors import illegal_action
 from orchestration.models import BlueprintNode, NodeInstance
-from orchestration.wire.deployment_shape import is_status_check_ok
+from orchestration.wire.deployment_shape import is_status_ok
 from orchestration.wire.listing import find, listed
-from orchestration.wire.shapes import Field, Shape, always, column, owned, read_bool, read_int
+from orchestration.wire.plain import among
+from orchestration.wire.shapes import Beside, Field, Shape, always, column, made, owned, read_bool, read_int
 from orchestration.wire.views import WireView
 
-DEPLOYMENT = ("local__deployment",)
 HEAVY = ("local__plan", "local__inputs", "local__given_inputs", "local__blueprint__plan")
 OF_DEPLOYMENT = owned("local__deployment__tenant__name", "local__deployment__visibility") | {
     "created_by": column("local__deployment__created_by__username")
@@ -24,17 +26,31 @@ OF_DEPLOYMENT = owned("local__deployment__tenant__name", "local__deployment__vis
 
 def from_body(name: str, default: Any = None) -> Field:
     """A part of the node as the parser made it."""
-    return Field(lambda row: row.body.get(name, default))
+    return made(lambda body: body.get(name, default), "body")
 
 
-def instances_prefetch() -> Prefetch[Any]:
+@dataclasses.dataclass
+class Health:
+    """How many instances a node or a deployment has, and how they are."""
+
+    count: int = 0
+    drifted: int = 0
+    unavailable: int = 0
+
+
+def health_of(keys: Sequence[int]) -> dict[int, Health]:
     """State and health of the instances of nodes."""
-    return Prefetch(
-        "instances", queryset=NodeInstance.objects.only("pk", "node_id", "state", "system_properties", "has_drift")
-    )
+    found: dict[int, Health] = {}
+    rows = NodeInstance.objects.filter(node__in=among(keys)).order_by()
+    for node, has_drift, status in rows.values_list("node_id", "has_drift", "system_properties__status"):
+        health = found.setdefault(node, Health())
+        health.count += 1
+        health.drifted += has_drift
+        health.unavailable += not is_status_ok(status)
+    return found
 
 
-INSTANCES: dict[str, Any] = {"prefetches": (instances_prefetch,)}
+HEALTH = Beside(health_of, missing=Health())
 
 NODE = Shape(
     "Node",
@@ -54,12 +70,10 @@ NODE = Shape(
         "deploy_number_of_instances": from_body("deploy_number_of_instances", 1),
         "min_number_of_instances": from_body("min_number_of_instances", 1),
         "max_number_of_instances": from_body("max_number_of_instances", 1),
-        "actual_number_of_instances": Field(lambda row: len(row.instances.all()), **INSTANCES),
+        "actual_number_of_instances": made(lambda health: health.count, HEALTH),
         "actual_planned_number_of_instances": from_body("planned_number_of_instances", 1),
-        "drifted_instances": Field(lambda row: sum(one.has_drift for one in row.instances.all()), **INSTANCES),
-        "unavailable_instances": Field(
-            lambda row: sum(not is_status_check_ok(one) for one in row.instances.all()), **INSTANCES
-        ),
+        "drifted_instances": made(lambda health: health.drifted, HEALTH),
+        "unavailable_instances": made(lambda health: health.unavailable, HEALTH),
         "deployment_id": column("local__deployment__wire_id"),
         "blueprint_id": column("local__blueprint__wire_id"),
         **OF_DEPLOYMENT,
@@ -67,6 +81,7 @@ NODE = Shape(
     search=("name",),
     order=("pk",),
     heavy=HEAVY,
+    is_plain=True,
 )
 
 INSTANCE = Shape(
@@ -77,22 +92,23 @@ INSTANCE = Shape(
         "host_id": column("host_id"),
         "index": column("index", read_int),
         "relationships_p": always(None),
-        "relationships": Field(lambda row: row.relationships),
+        "relationships": made(None, "relationships"),
         "runtime_properties_p": always(None),
-        "runtime_properties": Field(lambda row: row.runtime_properties),
-        "system_properties": Field(lambda row: row.system_properties),
+        "runtime_properties": made(None, "runtime_properties"),
+        "system_properties": made(None, "system_properties"),
         "scaling_groups_p": always(None),
-        "scaling_groups": Field(lambda row: row.scaling_groups),
+        "scaling_groups": made(None, "scaling_groups"),
         "state": column("state"),
         "version": column("version", read_int),
         "has_configuration_drift": column("has_drift", read_bool),
-        "is_status_check_ok": Field(is_status_check_ok),
+        "is_status_check_ok": made(lambda properties: is_status_ok(properties.get("status")), "system_properties"),
         "node_id": column("node__name"),
         "deployment_id": column("local__deployment__wire_id"),
         **OF_DEPLOYMENT,
     },
     order=("pk",),
     heavy=(*HEAVY, "node__body"),
+    is_plain=True,
 )
 
 

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Expression, Prefetch, QuerySet
 
 from orchestration.errors import Refused, bad_parameters
-from orchestration.wire.times import read_time, wire_time
+from orchestration.wire.times import AsText, read_time, wire_time
 
 Read = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """A part of a field that the database computes for a list, where a row at hand has it as `name`."""
+
+    name: str
+    expression: Expression
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """A part of a field that is read beside the rows, in one query for many of them: {key: value} of these keys."""
+
+    read: Callable[[Sequence[Any]], dict[Any, Any]]
+    key: str = "pk"
+    missing: Any = None
+
+
+Part = str | Computed | Beside  # a text is the path of a column
+
+
+def part_of(row: Any, part: Part) -> Any:
+    """A part of a field, of a row that is at hand."""
+    if isinstance(part, Beside):
+        key = part_of(row, part.key)
+        return part.read([getattr(key, "pk", key)]).get(getattr(key, "pk", key), part.missing)
+    for name in (part if isinstance(part, str) else part.name).split("__"):
+        row = getattr(row, name, None) if row is not None else None
+    return row
 
 
 def read_bool(text: str, name: str) -> bool:
@@ -45,32 +75,47 @@ class Field:
     joins: tuple[str, ...] = ()  # for select_related
     prefetches: tuple[Callable[[], Prefetch[Any]], ...] = ()  # made anew for each list
     loads: tuple[str, ...] = ()  # large columns that stay in the database when nobody asks for this field
-    annotations: tuple[tuple[str, Any], ...] = ()  # (name, expression) that it reads besides columns
+    # A field that is made of parts is read in lists without an object for each row, see orchestration.wire.plain.
+    parts: tuple[Part, ...] | None = None
+    of: Callable[..., Any] | None = None  # the value from its parts; the one part itself where there is nothing to do
+    text: Callable[..., str] | None = None  # the same as JSON, where that is at hand before the value is
 
 
-def column(name: str, to_column: Callable[[str, str], Any] = read_text, **more: Any) -> Field:
-    """A field that is a column of the row itself, or of one that it points to (`a__b`)."""
-    path = name.split("__")
+def made(of: Callable[..., Any] | None, *parts: Part, column: str = "", **more: Any) -> Field:
+    """A field that is made of parts."""
 
     def read(row: Any) -> Any:
-        for part in path:
-            row = getattr(row, part) if row is not None else None
-        return row
+        values = [part_of(row, part) for part in parts]
+        return of(*values) if of is not None else values[0]
 
-    joins = ("__".join(path[:-1]),) if len(path) > 1 else ()
-    return Field(read, name, to_column, **{"joins": joins, **more})
+    paths = [part.key if isinstance(part, Beside) else part for part in parts if not isinstance(part, Computed)]
+    joins = tuple(dict.fromkeys(path.rpartition("__")[0] for path in paths if "__" in path))
+    return Field(read, column, parts=parts, of=of, **{"joins": joins, **more})
+
+
+def column(name: str, to_column: Callable[[str, str], Any] = read_text) -> Field:
+    """A field that is a column of the row itself, or of one that it points to (`a__b`)."""
+    return made(None, name, column=name, to_column=to_column)
 
 
 def time(name: str) -> Field:
     """A time column."""
-    return Field(lambda row: wire_time(getattr(row, name)), name, read_time)
+    return made(wire_time, Computed(name, AsText(name)), column=name, to_column=read_time)
 
 
 def always(value: Any) -> Field:
     """A field that is the same everywhere here; the caller gets a value of its own."""
-    return Field(
-        lambda row: list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
-    )
+    return made(lambda: list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
+
+
+def or_none(text: str | None) -> str | None:
+    """An empty text is none."""
+    return text or None
+
+
+def is_private(visibility: str) -> bool:
+    """Is it seen by its creator alone?"""
+    return visibility == "private"
 
 
 def owned(tenant: str = "tenant__name", visibility: str = "visibility") -> dict[str, Field]:
@@ -79,7 +124,7 @@ def owned(tenant: str = "tenant__name", visibility: str = "visibility") -> dict[
         "tenant_name": column(tenant),
         "created_by": column("created_by__username"),
         "resource_availability": column(visibility),
-        "private_resource": Field(lambda row: column(visibility).read(row) == "private"),
+        "private_resource": made(is_private, visibility),
     }
 
 
@@ -93,6 +138,7 @@ class Shape:
     also_filters: tuple[str, ...] = ()  # further names allowed in a query, handled by the view
     order: tuple[str, ...] = ("created_at", "pk")
     heavy: tuple[str, ...] = ()  # large columns of joined rows that no field needs
+    is_plain: bool = False  # all fields are made of parts, and lists of it are long
 
     def included(self, text: str | None) -> list[str]:
         """The field names of `_include`; all where it is not given."""
@@ -120,8 +166,6 @@ class Shape:
         rows = rows.select_related(*sorted(joins)) if joins else rows
         prefetches = dict.fromkeys(make for field in wanted for make in field.prefetches)
         rows = rows.prefetch_related(*(make() for make in prefetches))
-        annotations = dict(entry for field in wanted for entry in field.annotations)
-        rows = rows.annotate(**annotations) if annotations else rows
         return rows.defer(*sorted(unused)) if unused else rows
 
     def render(self, row: Any, include: Iterable[str] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.views.decorators.gzip import gzip_page
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,6 +22,7 @@ from inventory.querysets import visible
 from orchestration.errors import Refused, bad_parameters, forbidden
 from orchestration.wire import replies
 from orchestration.wire.authentication import WireAuthentication
+from orchestration.wire.plain import WireRenderer
 from orchestration.wire.shapes import read_bool
 
 VERBS = {"GET": "get", "HEAD": "get", "PUT": "create", "POST": "create", "PATCH": "update", "DELETE": "delete"}
@@ -49,7 +50,7 @@ class WireView(APIView):
     authentication_classes = [WireAuthentication]
     permission_classes = [MayOnWire]
     parser_classes = [JSONParser]
-    renderer_classes = [JSONRenderer]
+    renderer_classes = [WireRenderer]
     schema = None
     needs: ClassVar[dict[str, str]] = {}
     resource: ClassVar[str] = ""  # as in the names of genuine permissions: deployment_list

@@ -13,11 +13,12 @@ from inventory.models import Deployment
 from orchestration.errors import bad_parameters
 from orchestration.models import Blueprint, BlueprintNode, Execution, ExecutionSchedule, NodeInstance
 from orchestration.wire.blueprint_shape import BLUEPRINT
-from orchestration.wire.deployment_shape import DEPLOYMENT, workflows_of
+from orchestration.wire.deployment_shape import DEPLOYMENT
 from orchestration.wire.deployments import DeploymentView
 from orchestration.wire.execution_shape import EXECUTION, read_id
 from orchestration.wire.listing import Page, envelope, equal, read_page, search
 from orchestration.wire.nodes import INSTANCE, NODE
+from orchestration.wire.plain import PlainRows
 from orchestration.wire.schedules import SCHEDULE
 from orchestration.wire.shapes import Shape
 from orchestration.wire.views import WireView
@@ -87,8 +88,9 @@ class Workflows(DeploymentView):
         """Their workflows; `_common_only`: those that all of them have."""
         found: dict[str, dict[str, Any]] = {}
         common: set[str] | None = None
-        for row in DEPLOYMENT.load(rows, ["workflows"]).order_by("pk"):
-            listed = workflows_of(row) or []
+        keys = list(rows.order_by("pk").values_list("pk", flat=True))
+        for row in PlainRows(DEPLOYMENT, ["workflows"]).rendered(rows, keys):
+            listed = row["workflows"] or []
             names = {workflow["name"] for workflow in listed}
             common = names if common is None else common & names
             for workflow in listed:
