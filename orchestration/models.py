@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Tenant, Visibility
 from inventory.models import Archive, Deployment
 from orchestration.dependency_models import Dependency
+from orchestration.digests import digest_of
 from orchestration.filter_models import BlueprintFilter
 from orchestration.group_models import DeploymentGroup, ExecutionGroup
 from orchestration.scaling_models import Modification
@@ -83,6 +84,7 @@ class LocalDeployment(models.Model):
     inputs = models.JSONField(null=True)  # None until the environment is created
     given_inputs = models.JSONField(default=dict)  # as asked for, before defaults
     plan = models.JSONField(null=True)  # prepared: without nodes and instances, which are rows
+    plan_digest = digest_of("plan")  # mostly that of others: lists read each plan once
     secret_names = models.JSONField(default=list)  # the only secrets its operations may be given
     runtime_only_evaluation = models.BooleanField(default=False)
     create_execution = models.CharField(max_length=36, null=True)

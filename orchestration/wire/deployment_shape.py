@@ -11,15 +11,13 @@ from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import ExpressionWrapper, F, TextField
-
 from inventory import capabilities
 from inventory.models import Label
 from orchestration.models import DeploymentGroup, NodeInstance
 from orchestration.wire.plain import among, encode, text_of
+from orchestration.wire.plans import Plan, plans_of
 from orchestration.wire.shapes import (
     Beside,
-    Computed,
     Field,
     Shape,
     always,
@@ -31,19 +29,8 @@ from orchestration.wire.shapes import (
     time,
 )
 from orchestration.wire.times import AsText, wire_time
-from orchestration.workflows import listed_workflows
 
 ENVIRONMENT_TYPE_KEY = "csys-env-type"
-# What is taken from the prepared plan, and what stands there before the environment is created.
-PLAN_FIELDS = (
-    "groups",
-    "policy_triggers",
-    "policy_types",
-    "outputs",
-    "capabilities",
-    "scaling_groups",
-    "resource_tags",
-)
 
 
 def labels_of(keys: Sequence[int]) -> dict[int, str]:
@@ -111,69 +98,42 @@ def is_status_ok(status: dict[str, Any] | None) -> bool:
 # --- what its blueprint added: the plan, of which the deployments of one blueprint mostly have the same ---
 
 
-@lru_cache(maxsize=256)
-def parsed(text: str) -> dict[str, Any]:
-    """A plan; it is shown and never changed."""
-    return json.loads(text) or {}
-
-
-@lru_cache(maxsize=256)
-def sections(text: str) -> dict[str, str]:
-    """The parts of a plan as JSON."""
-    plan = parsed(text)
-    return {name: text_of(plan.get(name)) for name in PLAN_FIELDS}
-
-
-@lru_cache(maxsize=256)
-def workflows_in(text: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The workflows of a plan for instances in these states; shown and never changed."""
-    return listed_workflows(parsed(text), states)
-
-
-@lru_cache(maxsize=256)
-def workflows_text(text: str, states: tuple[str, ...]) -> str:
-    """The same as JSON."""
-    return encode(workflows_in(text, states))
-
-
-# The column as its text. A cast would have PostgreSQL read the plans of all rows before it sorts and cuts them.
-PLAN = Computed("plan_text", ExpressionWrapper(F("local__plan"), output_field=TextField()))
+PLAN = Beside(plans_of, key="local__plan_digest")
 INSTANCES = Beside(instances_of, key="local", missing=Instances())
 
 
 def from_plan(name: str) -> Field:
     """A part of the prepared plan; null until it is prepared."""
     return made(
-        lambda plan: parsed(plan).get(name) if plan else None,
+        lambda plan: plan.content.get(name) if plan is not None else None,
         PLAN,
-        text=lambda plan: sections(plan)[name] if plan else "null",
+        text=lambda plan: plan.text(name) if plan is not None else "null",
     )
 
 
-def capabilities_of(kept: dict[str, Any] | None, plan: str | None) -> Any:
+def capabilities_of(kept: dict[str, Any] | None, plan: Plan | None) -> Any:
     """As they stand in the plan; of environments and placements, which have none, the values that are kept."""
     if kept is None:
-        return parsed(plan).get("capabilities") if plan else None
+        return plan.content.get("capabilities") if plan is not None else None
     return {name: {"value": value} for name, value in kept.items()}
 
 
-def capabilities_text(kept: dict[str, Any] | None, plan: str | None) -> str:
+def capabilities_text(kept: dict[str, Any] | None, plan: Plan | None) -> str:
     """The same as JSON."""
-    return sections(plan)["capabilities"] if kept is None and plan else text_of(capabilities_of(kept, plan))
+    return plan.text("capabilities") if kept is None and plan is not None else text_of(capabilities_of(kept, plan))
 
 
-def workflows_of(local: int | None, plan: str | None, found: Instances) -> Any:
-    """The workflows, each with whether it may be started now."""
+def workflows_of(local: int | None, plan: Plan | None, found: Instances) -> Any:
+    """The workflows, each with whether it may be started now; null until the environment is created."""
     if local is None:
         return []
-    return workflows_in(plan, found.states) if plan and parsed(plan) else None
+    return plan.workflows(found.states)[0] if plan is not None and plan.content else None
 
 
-def workflows_json(local: int | None, plan: str | None, found: Instances) -> str:
+def workflows_text(local: int | None, plan: Plan | None, found: Instances) -> str:
     """The same as JSON."""
-    return (
-        workflows_text(plan, found.states) if local is not None and plan and parsed(plan) else "null" if local else "[]"
-    )
+    is_there = local is not None and plan is not None and plan.content
+    return plan.workflows(found.states)[1] if is_there and plan else text_of(workflows_of(local, plan, found))
 
 
 def of_local(name: str, default: Any = None) -> Field:
@@ -205,7 +165,7 @@ DEPLOYMENT = Shape(
         "scaling_groups": from_plan("scaling_groups"),
         "updated_at": time("updated_at"),
         "workflows_p": always(None),
-        "workflows": made(workflows_of, "local", PLAN, INSTANCES, text=workflows_json),
+        "workflows": made(workflows_of, "local", PLAN, INSTANCES, text=workflows_text),
         "runtime_only_evaluation": of_local("runtime_only_evaluation", False),
         "installation_status": column("installation_status"),
         "deployment_status": column("deployment_status"),
