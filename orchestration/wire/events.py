@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +16,10 @@ from orchestration.errors import Refused, bad_parameters
 from orchestration.models import ExecutionEvent
 from orchestration.wire.elsewhere import Kept
 from orchestration.wire.execution_shape import read_id
-from orchestration.wire.listing import envelope, read_page
-from orchestration.wire.times import read_time, wire_time
+from orchestration.wire.listing import keys_of, metadata_of, read_page
+from orchestration.wire.plain import PlainRows
+from orchestration.wire.shapes import Field, Shape, always, column, made, or_none, time
+from orchestration.wire.times import read_time
 
 DEFAULT_SIZE = 10_000
 WILDCARDS = 8
@@ -47,11 +50,62 @@ SORTS = {
     "deployment_id": "execution__local__deployment__wire_id",
     "workflow_id": "execution__workflow",
 }
-COMMON = (
-    "_storage_id timestamp reported_timestamp blueprint_id deployment_id deployment_display_name execution_id execution_group_id "
-    "workflow_id message error_causes event_type operation source_id target_id manager_name agent_name node_instance_id node_name type "
-    "level logger"
-).split()
+
+
+def text_of_id(*ids: Any) -> str | None:
+    """The first id that there is."""
+    return next((str(one) for one in ids if one is not None), None)
+
+
+def filled(name: str) -> Field:
+    """A text column of which an empty one is none."""
+    return made(or_none, name)
+
+
+EVENTS = Shape(
+    "Event",
+    {
+        "_storage_id": column("pk"),
+        "timestamp": time("timestamp"),
+        "reported_timestamp": time("reported_at"),
+        "blueprint_id": column("execution__blueprint__wire_id"),
+        "deployment_id": column("execution__local__deployment__wire_id"),
+        "deployment_display_name": column("execution__local__deployment__display_name"),
+        "execution_id": made(text_of_id, "execution_id"),
+        "execution_group_id": made(text_of_id, "group_id", "execution__group_id"),
+        "workflow_id": column("execution__workflow"),
+        "message": column("message"),
+        "error_causes": column("error_causes"),
+        "event_type": filled("event_type"),
+        "operation": filled("operation"),
+        "source_id": filled("source_id"),
+        "target_id": filled("target_id"),
+        "manager_name": made(lambda execution: settings.NODE_NAME if execution is not None else None, "execution_id"),
+        "agent_name": always(None),
+        "node_instance_id": filled("node_instance_id"),
+        "node_name": filled("node_name"),
+        "type": column("kind"),
+        "level": filled("level"),
+        "logger": filled("logger"),
+    },
+    is_plain=True,
+)
+NOT_OF = {EVENT: ("level", "logger"), LOG: ("event_type",)}  # fields that one kind does not have
+
+
+class EventRows(PlainRows):
+    """Events and logs, each with the fields of its kind."""
+
+    def __init__(self, include: Sequence[str]) -> None:
+        super().__init__(EVENTS, include, also=("kind",))
+        self.by_kind = {
+            kind: list(self.compiled({name: field for name, field in self.fields.items() if name not in others}))
+            for kind, others in NOT_OF.items()
+        }
+
+    def text(self, values: Sequence[Any]) -> str:
+        writers = self.by_kind[values[self.names.index("kind")]]
+        return "".join([before + write(take(values)) for before, take, write in writers])
 
 
 class Events(Kept):
@@ -66,16 +120,8 @@ class Events(Kept):
         include = read_include(query)
         page = read_page(query, DEFAULT_SIZE)
         rows = ranged(filtered(self.rows("execution_group_id" in query), query), query)
-        total = rows.count()
-        ordered = rows.order_by(*orders(query)).select_related("execution__local__deployment", "execution__blueprint")
-        heavy = (
-            "execution__blueprint__plan",
-            "execution__local__plan",
-            "execution__local__inputs",
-            "execution__parameters",
-        )
-        items = [render(row, include) for row in page.cut(ordered.defer(*heavy))]
-        return envelope(items, total, page, has_filtered=False)
+        total, keys = keys_of(rows.order_by(*orders(query)), page)
+        return Response(EventRows(include).whole(rows, keys, metadata_of(total, page, has_filtered=False)))
 
     def rows(self, are_of_groups: bool) -> QuerySet[ExecutionEvent]:
         """What the caller may see: of executions, or of groups, whose events are their own."""
@@ -86,18 +132,16 @@ class Events(Kept):
         )
 
 
-def read_include(query: QueryDict) -> list[str] | None:
-    """The names of `_include`; None for all."""
-    text = query.get("_include")
-    if not text:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in COMMON]
-    if unknown:
+def read_include(query: QueryDict) -> list[str]:
+    """The names of `_include`; all where there are none."""
+    wanted = [name.strip() for name in query.get("_include", "").split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in EVENTS.fields]:
         raise Refused(
-            400, "no_such_include_field_error", f"Include keys '{unknown}' do not exist. Allowed keys are: {COMMON}"
+            400,
+            "no_such_include_field_error",
+            f"Include keys '{unknown}' do not exist. Allowed keys are: {list(EVENTS.fields)}",
         )
-    return names
+    return [name for name in EVENTS.fields if not wanted or name in wanted]
 
 
 def filtered(rows: QuerySet[ExecutionEvent], query: QueryDict) -> QuerySet[ExecutionEvent]:
@@ -162,37 +206,3 @@ def orders(query: QueryDict) -> list[str]:
         )
     columns = [f"{'-' if key.startswith('-') else ''}{SORTS[key.lstrip('+- ')]}" for key in wanted]
     return [*columns, "-id" if columns[-1].startswith("-") else "id"]
-
-
-def render(row: ExecutionEvent, include: list[str] | None) -> dict[str, Any]:
-    """One event or log."""
-    execution = row.execution
-    deployment = execution.local.deployment if execution is not None and execution.local is not None else None
-    blueprint = execution.blueprint if execution is not None else None
-    group = row.group_id or (execution.group_id if execution is not None else None)
-    item: dict[str, Any] = {
-        "_storage_id": row.pk,
-        "timestamp": wire_time(row.timestamp),
-        "reported_timestamp": wire_time(row.reported_at),
-        "blueprint_id": blueprint.wire_id if blueprint is not None else None,
-        "deployment_id": deployment.wire_id if deployment is not None else None,
-        "deployment_display_name": deployment.display_name if deployment is not None else None,
-        "execution_id": str(execution.pk) if execution is not None else None,
-        "execution_group_id": str(group) if group is not None else None,
-        "workflow_id": execution.workflow if execution is not None else None,
-        "message": row.message,
-        "error_causes": row.error_causes,
-        "event_type": row.event_type or None,
-        "operation": row.operation or None,
-        "source_id": row.source_id or None,
-        "target_id": row.target_id or None,
-        "manager_name": settings.NODE_NAME if execution is not None else None,
-        "agent_name": None,
-        "node_instance_id": row.node_instance_id or None,
-        "node_name": row.node_name or None,
-        "type": row.kind,
-    }
-    if row.kind == LOG:
-        del item["event_type"]
-        item.update(level=row.level or None, logger=row.logger or None)
-    return item if include is None else {name: item[name] for name in item if name in include}

@@ -49,9 +49,10 @@ def among(keys: Sequence[Any]) -> Any:
 class PlainRows:
     """How the rows of a list are read and written, for some fields of a shape."""
 
-    def __init__(self, shape: Shape, include: Sequence[str]) -> None:
+    def __init__(self, shape: Shape, include: Sequence[str], *, also: Sequence[str] = ()) -> None:
         self.fields = {name: shape.fields[name] for name in include}
-        self.columns: dict[str, Any] = {"pk": "pk"}  # name of a part -> what is asked of the database
+        # Name of a part -> what is asked of the database; `also` without being a field's.
+        self.columns: dict[str, Any] = {name: name for name in ("pk", *also)}
         self.beside: list[Beside] = []
         parts = [part for field in self.fields.values() for part in field.parts or ()]
         for part in parts:
@@ -62,7 +63,7 @@ class PlainRows:
             else:
                 self.columns.setdefault(*self.asked(part))
         self.names = list(self.columns)
-        self.writers = list(self.compiled())
+        self.writers = list(self.compiled(self.fields))
 
     @staticmethod
     def asked(part: str | Computed) -> tuple[str, Any]:
@@ -76,13 +77,13 @@ class PlainRows:
             return len(self.names) + self.beside.index(part)
         return self.names.index(self.asked(part)[0])
 
-    def compiled(self) -> Iterator[tuple[str, Any, Write]]:
+    def compiled(self, fields: dict[str, Field]) -> Iterator[tuple[str, Any, Write]]:
         """(text, what takes the parts of a field from the values of a row, what makes JSON of them).
 
         What is the same in all rows is part of the text.
         """
         before = "{"
-        for number, (name, field) in enumerate(self.fields.items()):
+        for number, (name, field) in enumerate(fields.items()):
             before += f"{',' if number else ''}{encode(name)}:"
             if field.parts:
                 yield before, itemgetter(*map(self.place, field.parts)), writer(field)
@@ -118,10 +119,13 @@ class PlainRows:
                     values.append(at_hand.get(values[at], beside.missing))
             yield from listed
 
+    def text(self, values: Sequence[Any]) -> str:
+        """The JSON of a row."""
+        return "".join([before + write(take(values)) for before, take, write in self.writers])
+
     def texts(self, rows: QuerySet[Any], keys: Sequence[Any]) -> Iterator[str]:
         """The JSON of each row."""
-        for values in self.values(rows, keys):
-            yield "".join([before + write(take(values)) for before, take, write in self.writers])
+        return map(self.text, self.values(rows, keys))
 
     def rendered(self, rows: QuerySet[Any], keys: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """Each row as a dictionary."""
