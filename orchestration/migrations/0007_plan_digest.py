@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orchestration', '0005_dependencies_and_filters'),
+        ('orchestration', '0006_modifications'),
     ]
 
     operations = [
