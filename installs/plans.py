@@ -19,7 +19,13 @@ from installs.operations.management import ConfigureManager, InstallProduct, Mak
 from installs.operations.monitoring import ConfigureMonitoring
 from installs.operations.purging import PurgeHost
 from installs.operations.queue import ConfigureRabbitMQ, MakeVirtualHost, RabbitMQIsHealthy
-from installs.operations.queue_members import AdmitRabbitMQ, GrowQueues, JoinRabbitMQ, RabbitMQNodeIsHealthy
+from installs.operations.queue_copies import QueuesAreWhole
+from installs.operations.queue_members import (
+    AdmitRabbitMQ,
+    GrowQueues,
+    JoinRabbitMQ,
+    RabbitMQNodeIsHealthy,
+)
 from installs.operations.settling import SettleCluster
 from installs.rendering import apart
 from inventory.host_names import is_address
@@ -150,6 +156,7 @@ def _roll_queue(cluster_id: int, layout: Layout, joining: Collection[str]) -> li
     if queues:
         steps += [kind(cluster_id, queues[0].name) for kind in (RabbitMQIsHealthy, MakeVirtualHost)]
         steps += [GrowQueues(cluster_id, host.name) for host in queues if host.name in joining]
+        steps.append(QueuesAreWhole(cluster_id, queues[0].name))
     return steps
 
 
@@ -172,7 +179,8 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
         lanes.append(lane(host.name, steps))
     if queues:
         first = queues[0].name
-        lanes.append(lane("Queue", [RabbitMQIsHealthy(cluster_id, first), MakeVirtualHost(cluster_id, first)]))
+        kinds: tuple[OneOfHost, ...] = (RabbitMQIsHealthy, MakeVirtualHost, QueuesAreWhole)
+        lanes.append(lane("Queue", [kind(cluster_id, first) for kind in kinds]))
     managers = layout.having(Part.MANAGER)
     if managers and layout.external_database:
         lanes.append(lane("External PostgreSQL", [MakeExternalDatabase(cluster_id, managers[0].name)]))

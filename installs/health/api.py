@@ -46,6 +46,16 @@ class HostHealthSerializer(serializers.Serializer[object]):
     up_since = serializers.FloatField(allow_null=True, help_text="Seconds since 1970")
 
 
+class QueueSerializer(serializers.Serializer[object]):
+    """One quorum queue."""
+
+    name = serializers.CharField()
+    state = serializers.ChoiceField(STATES)
+    online = serializers.ListField(child=serializers.CharField(), help_text="Hosts on which a copy of it runs")
+    missing = serializers.ListField(child=serializers.CharField(), help_text="Hosts that work and have none")
+    leader = serializers.CharField()
+
+
 class PartHealthSerializer(serializers.Serializer[object]):
     """One part over all hosts that have it."""
 
@@ -59,6 +69,7 @@ class PartHealthSerializer(serializers.Serializer[object]):
     why = serializers.CharField()
     leader = serializers.CharField()
     is_external = serializers.BooleanField()
+    queues = QueueSerializer(many=True, required=False, help_text="Of the queue: each quorum queue, the worst first")
 
 
 class AlertSerializer(serializers.Serializer[object]):

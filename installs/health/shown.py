@@ -94,6 +94,7 @@ def for_page(cluster: Cluster, row: Checkup | None) -> dict[str, Any]:
         "hosts": hosts,
         "is_known": any(host["seen_by"] for host in hosts),
         "alerts": told.get("alerts", []),
+        "queues": [queue for group in groups for queue in group.get("queues", [])],
         "certificates": _nearest(ends),
         "drill": last_drill(cluster),
     }

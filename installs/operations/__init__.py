@@ -17,6 +17,7 @@ from installs.operations import (  # noqa: F401
     monitoring,
     purging,
     queue,
+    queue_copies,
     queue_members,
     settling,
 )

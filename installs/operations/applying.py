@@ -198,6 +198,8 @@ class Gate(HostStep):
 
     def look(self, context: Context, host: Host) -> bool | Later:
         context.memory["fault"] = self.fault(context, host)
+        if context.memory["fault"] and getattr(context, "mode", "") == "check":
+            context.say(context.memory["fault"], kind="warning")  # of a check no more is kept than that it differs
         return not context.memory["fault"]
 
     def act(self, context: Context, host: Host) -> Later | None:

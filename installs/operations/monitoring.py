@@ -34,7 +34,9 @@ class ConfigureMonitoring(Configure):
     def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         """Prometheus reads whom it asks and its rules without a pause; what counts at the start of a unit has that one begun anew."""
         units = [
-            unit for unit in monitoring.units_of(wanted.layout.host(self.host)) if unit in (*_EXPORTERS, "prometheus")
+            unit
+            for unit in monitoring.units_of(wanted.layout, wanted.layout.host(self.host))
+            if unit in (*_EXPORTERS, "prometheus")
         ]
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", *units))

@@ -17,6 +17,8 @@ from inventory.connectors.ssh import Command, Host
 from inventory.layout import Layout, Part
 from runs.operations import Context, Later, OperationError, operation
 
+COLUMNS = ("name", "type", "members", "leader", "online")
+
 
 def listed_in(status: Mapping[str, Any]) -> set[str]:
     """Every node that belongs to the cluster, whether it runs or not."""
@@ -29,7 +31,7 @@ def running_in(status: Mapping[str, Any]) -> set[str]:
 
 
 def queues_of(told: str) -> list[dict[str, Any]] | None:
-    """The quorum queues of what `rabbitmqctl list_queues name type members --formatter json` wrote; None: that is no answer."""
+    """The quorum queues of what `rabbitmqctl list_queues name type members ... --formatter json` wrote; None: that is no answer."""
     try:
         found = json.loads(told)
     except ValueError:
@@ -48,7 +50,7 @@ def on_node(queues: Iterable[Mapping[str, Any]] | None, node: str) -> tuple[list
 
 def queues_at(host: Host) -> list[dict[str, Any]] | None:
     """The quorum queues of the management service, as the node on this host knows them; None where it does not answer."""
-    command = ctl("list_queues", "-p", rabbitmq.VIRTUAL_HOST, "name", "type", "members", "--formatter", "json")
+    command = ctl("list_queues", "-p", rabbitmq.VIRTUAL_HOST, *COLUMNS, "--formatter", "json")
     return queues_of(host.run(command, codes=None, timeout=60).stdout)
 
 
@@ -153,12 +155,10 @@ class GrowQueues(HostStep):
         return queues is not None and not on_node(queues, self._node(context))[1]
 
     def act(self, context: Context, host: Host) -> Later | None:
-        node, command = self._node(context), ("rabbitmq-queues", "--quiet", "--timeout", "60", "grow")
+        node = self._node(context)
         if queues_at(host) is None:
             return Later(3.0, f"Waiting for RabbitMQ on {self.host}: it does not tell its queues yet.", deadline=180.0)
-        host.run(
-            Command(*command, node, "all", "--vhost-pattern", f"^{rabbitmq.VIRTUAL_HOST}$"), codes=None, timeout=120
-        )
+        grow(host, node)
         missing = on_node(queues_at(host), node)[1]
         return Later(3.0, f"Waiting for RabbitMQ: {len(missing)} queues grow.", deadline=180.0) if missing else None
 
@@ -211,6 +211,12 @@ class LeaveRabbitMQ(HostStep):
 
     def _node(self, context: Context) -> str:
         return rabbitmq.node_name(self.wanted(context, including=self.leaving).layout.host(self.leaving))
+
+
+def grow(host: Host, node: str) -> None:
+    """Have every queue of the management service keep a copy on that node, where it has none."""
+    words = ("grow", node, "all", "--vhost-pattern", f"^{rabbitmq.VIRTUAL_HOST}$")
+    host.run(Command("rabbitmq-queues", "--quiet", "--timeout", "60", *words), codes=None, timeout=120)
 
 
 def shrink(host: Host, node: str) -> None:

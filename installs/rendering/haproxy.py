@@ -61,6 +61,11 @@ def files(layout: Layout, host: Host, passwords: Passwords, interface: str = "")
     return found
 
 
+def is_paired(layout: Layout, host: Host) -> bool:
+    """Whether it is one of two balancers that hold a virtual address in turn."""
+    return host.has(Part.BALANCER) and len(layout.having(Part.BALANCER)) > 1
+
+
 def _bind(layout: Layout, host: Host, port: int) -> str:
     """Every address; on a host that has the same ports in use for its own services, only the virtual one, there or not."""
     if not host.parts & {Part.MANAGER, Part.QUEUE}:

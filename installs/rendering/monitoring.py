@@ -29,9 +29,10 @@ UNITS: dict[Part, tuple[str, ...]] = {
 EVERYWHERE = ("prometheus", "prometheus-node-exporter")
 
 
-def units_of(host: Host) -> tuple[str, ...]:
+def units_of(layout: Layout, host: Host) -> tuple[str, ...]:
     """The services that run on a host, without `.service`."""
-    return (*(unit for part in Part if host.has(part) for unit in UNITS[part]), *EVERYWHERE)
+    pair = ("keepalived",) if haproxy.is_paired(layout, host) else ()
+    return (*(unit for part in Part if host.has(part) for unit in UNITS[part]), *pair, *EVERYWHERE)
 
 
 def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile]:
@@ -54,7 +55,9 @@ def files(layout: Layout, host: Host, passwords: Passwords) -> list[RenderedFile
             _arguments(
                 f"--web.listen-address=127.0.0.1:{NODE_PORT}",
                 "--collector.systemd",
-                f"--collector.systemd.unit-include=({'|'.join(units_of(host))})\\\\.service",
+                f"--collector.systemd.unit-include=({'|'.join(units_of(layout, host))})\\\\.service",
+                # Who of two balancers holds the virtual address.
+                *(["--collector.netdev.address-info"] if haproxy.is_paired(layout, host) else []),
             ),
         ),
     ]
@@ -103,7 +106,7 @@ def configuration(layout: Layout, host: Host) -> dict[str, Any]:
         patroni = _job("patroni", f"{host.private_address}:8008", host)
         jobs.append(patroni | {"scheme": "https", "tls_config": {"ca_file": MONITORING.ca}})
     if host.has(Part.QUEUE):
-        jobs.append(_job("rabbitmq", f"127.0.0.1:{rabbitmq.METRICS_PORT}", host))
+        jobs += [_job("rabbitmq", f"127.0.0.1:{rabbitmq.METRICS_PORT}", host), _queues(host)]
     if host.has(Part.BALANCER):
         jobs.append(_job("haproxy", f"127.0.0.1:{haproxy.METRICS_PORT}", host))
     if host.has(Part.MANAGER):
@@ -124,6 +127,17 @@ def configuration(layout: Layout, host: Host) -> dict[str, Any]:
 
 def _job(name: str, target: str, host: Host) -> dict[str, Any]:
     return {"job_name": name, "static_configs": [{"targets": [target], "labels": _labels(host)}]}
+
+
+def _queues(host: Host) -> dict[str, Any]:
+    """Each quorum queue of which a copy runs here (its term of Raft), and each that is led from here (its messages)."""
+    job = _job("queues", f"127.0.0.1:{rabbitmq.METRICS_PORT}", host)
+    kept = "rabbitmq_detailed_(raft_term_total|queue_messages)|up"
+    return job | {
+        "metrics_path": "/metrics/detailed",
+        "params": {"family": ["ra_metrics", "queue_coarse_metrics"], "vhost": [rabbitmq.VIRTUAL_HOST]},
+        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": kept, "action": "keep"}],
+    }
 
 
 def _labels(host: Host) -> dict[str, Any]:

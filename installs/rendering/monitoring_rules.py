@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inventory.health.queues import COPIES
 from inventory.layout import Host, Layout, Part
 
 SCRAPE_SECONDS = 15
@@ -65,6 +66,14 @@ def rules(layout: Layout, host: Host) -> dict[str, Any]:
                 "No database host leads: nothing can be written",
             )
         )
+    if host.has(Part.MANAGER) and len(layout.having(Part.BALANCER)) > 1:
+        held = f'count(node_network_address_info{{address="{layout.entrance}"}} == 1)'
+        words = f"None or both of the balancers hold {layout.entrance}"
+        alerts.append(_alert("virtual_address", f"({held} or vector(0)) != 1", "critical", words))
+    if host.has(Part.MANAGER) and (nodes := len(layout.having(Part.QUEUE))) > 1:
+        copies = 'count by (queue) (rabbitmq_detailed_raft_term_total{queue!=""})'
+        words = "A queue has copies on too few hosts: {{ $labels.queue }}"
+        alerts.append(_alert("queue_copies", f"{copies} < {min(COPIES, nodes)}", "warning", words))
     return {"groups": [{"name": "health", "rules": records}, {"name": "alarms", "rules": alerts}]}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from inventory.health.entrance import address_fault, holders_of
 from inventory.health.facts import Facts
-from inventory.health.values import GroupHealth, Health, HostHealth, PartHealth, rank
+from inventory.health.queues import QueueHealth, queues_of, why_of
+from inventory.health.values import GroupHealth, Health, HostHealth, PartHealth, rank, worst
 from inventory.layout import Layout, Part
 
 WORDS = {
@@ -57,6 +59,13 @@ def group_health(
     else:
         is_whole = all(found.state == Health.HEALTHY for _, found in members)
         state = Health.HEALTHY if is_whole else Health.DEGRADED
+    queues: tuple[QueueHealth, ...] = ()
+    if part == Part.QUEUE:
+        queues = queues_of(facts, [host.name for host, _ in members], [host.name for host, own in members if own.works])
+        state = worst([state, *(each.state for each in queues)])
+        why = "; ".join(filter(None, (why, why_of(queues))))
+    if part == Part.BALANCER and (fault := address_fault(layout, facts)):
+        state, why = Health.FAILED, "; ".join((fault, why)).rstrip("; ")
     return GroupHealth(
         part=part,
         state=state,
@@ -64,10 +73,11 @@ def group_health(
         working=working,
         needed=needed,
         says=_says(part, total, working, needed, unknown),
-        more=_more(part, leaders, members, facts),
+        more=_more(layout, part, leaders, members, facts),
         why=why,
         leader=leaders[0] if len(leaders) == 1 else "",
         members=tuple((host.name, str(found.state)) for host, found in members),
+        queues=queues,
     )
 
 
@@ -95,7 +105,13 @@ def _says(part: Part, total: int, working: int, needed: int, unknown: int) -> st
     return f"{working} of {total} {DO[part]}, {tail}"
 
 
-def _more(part: Part, leaders: list[str], members: list[tuple[HostHealth, PartHealth]], facts: dict[str, Facts]) -> str:
+def _more(
+    layout: Layout,
+    part: Part,
+    leaders: list[str],
+    members: list[tuple[HostHealth, PartHealth]],
+    facts: dict[str, Facts],
+) -> str:
     """A second line: who leads, how many queues there are, how many servers the balancers see."""
     known = [facts[host.name] for host, _ in members if facts[host.name].seen_by]
     if part == Part.DATABASE and leaders:
@@ -106,4 +122,6 @@ def _more(part: Part, leaders: list[str], members: list[tuple[HostHealth, PartHe
     if part == Part.QUEUE:
         queues = [count for fact in known for count in fact.all("rabbitmq_queues")]
         return f"{max(queues):.0f} queues" if queues else ""
+    if part == Part.BALANCER and (holders := holders_of(layout, facts)):
+        return f"{' and '.join(holders)} {'hold' if len(holders) > 1 else 'holds'} {layout.entrance}"
     return ""

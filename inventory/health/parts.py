@@ -105,6 +105,11 @@ def _balancer(facts: Facts) -> PartHealth:
         return _not_working(facts, part, "haproxy", why, version)
     if not facts.is_up("haproxy"):
         return PartHealth(part, Health.FAILED, why="HAProxy runs but does not answer", version=version)
+    if facts.services.get("keepalived") is False:
+        why = (
+            "keepalived is not running: the virtual address cannot come here. Look at `journalctl -u keepalived` there"
+        )
+        return PartHealth(part, Health.DEGRADED, "active", why, version)
     return PartHealth(part, Health.HEALTHY, "active", version=version)
 
 

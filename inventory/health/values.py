@@ -87,6 +87,7 @@ class GroupHealth:
     leader: str = ""
     is_external: bool = False
     members: tuple[tuple[str, str], ...] = ()  # (host, state)
+    queues: tuple[Any, ...] = ()  # of the queue: each quorum queue, the worst first (inventory.health.queues)
 
 
 @dataclass(frozen=True)

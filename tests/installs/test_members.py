@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ from accounts.models import AuditEntry, Secret
 from installs import steps
 from installs.certificates import ensure_certificates
 from installs.models import Certificate
-from installs.operations import database, database_members, etcd_members, queue_members
+from installs.operations import database, database_members, etcd_members, queue_copies, queue_members
 from installs.operations.etcd import healthy_of
 from installs.operations.etcd_members import JoinEtcd, LeaveEtcd
 from installs.operations.leaving import ForgetHost
+from installs.operations.queue_copies import QueuesAreWhole
 from installs.wanted import invent_secrets
 from inventory.layout import Part
 from inventory.models import Cluster, ClusterNode
@@ -229,6 +231,62 @@ def test_queues_with_and_without_a_copy_on_a_node_are_counted():
     queues = queue_members.queues_of(told)
     assert queue_members.on_node(queues, "rabbit@n2") == (["celery"], ["runs"])
     assert queue_members.queues_of("Error: unable to connect") is None
+
+
+QUEUES = [
+    {"name": "runs", "leader": "rabbit@n1", "members": ["rabbit@n1", "rabbit@n2", "rabbit@n3"], "online": ["rabbit@n1", "rabbit@n2", "rabbit@n3"]},
+    {"name": "celery", "leader": "rabbit@n1", "members": ["rabbit@n1", "rabbit@n2"], "online": ["rabbit@n1", "rabbit@n2"]},
+    {"name": "lost", "leader": "", "members": ["rabbit@n3"], "online": []},
+]  # fmt: skip
+NODES = ["rabbit@n1", "rabbit@n2", "rabbit@n3"]
+
+
+def test_a_queue_with_too_few_copies_is_named_with_hosts_and_remedy():
+    said = queue_copies.fault_of(QUEUES, NODES)
+    assert "celery has 2 of 3 copies at work, none on n3" in said and "runs has" not in said
+    assert "lost has no leader, 0 of 3 copies at work, none on n1, n2, n3" in said and "planning changes" in said
+    assert queue_copies.fault_of(QUEUES[:1], NODES) == "" and queue_copies.fault_of([], NODES) == ""
+    assert queue_copies.fault_of(QUEUES[:1], [*NODES, "rabbit@n4", "rabbit@n5"]) == "", "five nodes, three copies each"
+    many = [QUEUES[1] | {"name": f"q{number}"} for number in range(8)]
+    assert queue_copies.fault_of(many, NODES).count("copies at work") == 5 and "and 3 more" in queue_copies.fault_of(
+        many, NODES
+    )
+
+
+class Rabbit:
+    """A node that tells queues, and grows them where it is told."""
+
+    def __init__(self, queues):
+        self.queues = [dict(queue, type="quorum") for queue in queues]
+        self.grown = []
+
+    def run(self, command, **more):
+        words = list(command.words) if hasattr(command, "words") else str(command).split()
+        if "grow" in words:
+            node = words[words.index("grow") + 1]
+            self.grown.append(node)
+            for queue in self.queues:
+                queue["members"] = sorted({*queue["members"], node})
+                queue["online"] = queue["members"]
+            return SimpleNamespace(stdout="", text="", code=0)
+        return SimpleNamespace(stdout=json.dumps(self.queues), text="", code=0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mode", ["apply", "check"])
+def test_missing_copies_are_made_and_a_check_says_which_and_makes_none(cluster, monkeypatch, mode):
+    rabbit, said = Rabbit(QUEUES[:2]), []
+    monkeypatch.setattr(steps, "session", lambda *_: contextlib.nullcontext(rabbit))
+    rabbit.credential = SimpleNamespace(hidden=[])
+    step, context = QueuesAreWhole(cluster.pk, "n1"), Memory(memory={}, run_id=0, step_id=0, mode=mode)
+    context.say = lambda message, **more: said.append(message)
+    assert step.check(context) is False
+    if mode == "check":
+        assert rabbit.grown == [] and "celery has 2 of 3" in said[0]
+        return
+    step.apply(context)
+    assert rabbit.grown == ["rabbit@n3"] and "1 queues get a copy on n3: celery" in said[0]
+    assert step.check(context) is True
 
 
 # --- rows ---
