@@ -21,6 +21,7 @@ from installs.cluster_form import ClusterForm, ready_hosts
 from installs.describing import SERVICES, read_access, read_external, read_host
 from installs.fetching import fetch_authority
 from installs.findings import errors_of
+from installs.forgetting import in_words, take_out
 from installs.forms import ClusterFields, ExternalFields, HostAccessFields, HostForm, ImportForm, TopologyForm
 from installs.picture import draw
 from installs.services import cluster_findings
@@ -174,7 +175,9 @@ def host_remove(request: TenantRequest, cluster_id: int, host_id: int) -> HttpRe
     """Take a host out of the description."""
     node = the_host(request, cluster_id, host_id)
     try:
-        cluster_hosts.remove_host(by=actor_of(request), node=node, is_forced=request.POST.get("force") == "1")
+        remaining = take_out(by=actor_of(request), node=node, is_forced=request.POST.get("force") == "1")
+        if remaining:
+            messages.warning(request, in_words(node.name, remaining))
         messages.success(request, f"Host {node.name} is taken out.{_open_errors(node.cluster)}")
     except Conflict as error:
         messages.error(request, str(error))

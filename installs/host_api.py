@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from installs import serializers as shapes
 from installs.describing import read_access, read_host
+from installs.forgetting import take_out
 from installs.host_keys import look_at_host_key
 from inventory import cluster_hosts
 from inventory.models import Cluster, ClusterNode
@@ -67,11 +68,14 @@ class HostActions(Named):
             cluster_hosts.trust_host_key(by=asker(request), node=node, public_key=given["host_key"])
         return self.tell_cluster(node.cluster)
 
-    @extend_schema(parameters=[NAME, HOST, FORCE], request=None, responses={204: None})
+    @extend_schema(parameters=[NAME, HOST, FORCE], request=None, responses={200: shapes.ForgottenSerializer, 204: None})
     @host.mapping.delete
     def remove_host(self, request: Request, name: str, host: str) -> Response:
-        """Take a host out of the description. 409 where it is installed; `force` forgets it."""
-        cluster_hosts.remove_host(by=asker(request), node=self.the_host(host), is_forced=is_forced(request))
+        """Take a host out of the description. 409 where it is installed; `force` forgets it, and 200 tells what remains to be done."""
+        remaining = take_out(by=asker(request), node=self.the_host(host), is_forced=is_forced(request))
+        if remaining:
+            detail = "Forgotten, not removed: switch it off, then plan changes, which has the others let it go, or run these commands."
+            return Response(shapes.ForgottenSerializer({"detail": detail, "remains": remaining}).data)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(parameters=[NAME, HOST], request=None, responses={200: shapes.HostKeySerializer})

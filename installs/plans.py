@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from installs.operations.apart import KeepLeadersApart
 from installs.operations.balancer import ConfigureHAProxy, HAProxyIsHealthy
@@ -27,6 +27,7 @@ from installs.operations.queue_members import (
     RabbitMQNodeIsHealthy,
 )
 from installs.operations.settling import SettleCluster
+from installs.operations.strangers import LetStrangersGo
 from installs.rendering import apart
 from inventory.host_names import is_address
 from inventory.layout import Balancing, Host, Layout, Part
@@ -126,8 +127,9 @@ def _serving_data(cluster_id: int, layout: Layout, joining: Collection[str]) -> 
 
 
 def _roll_etcd(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Operation]:
-    steps: list[Operation] = []
-    for host in members_first(layout.having(Part.ETCD), joining):
+    members = members_first(layout.having(Part.ETCD), joining)
+    steps: list[Operation] = _strangers(cluster_id, Part.ETCD, members)
+    for host in members:
         if host.name in joining:
             steps.append(JoinEtcd(cluster_id, host.name))
         steps += [ConfigureEtcd(cluster_id, host.name), EtcdMemberIsHealthy(cluster_id, host.name)]
@@ -141,13 +143,14 @@ def _roll_database(cluster_id: int, layout: Layout, joining: Collection[str]) ->
         return []
     steps: list[Operation] = [EtcdIsHealthy(cluster_id, host.name) for host in layout.having(Part.ETCD)[:1]]
     steps += [ConfigurePatroni(cluster_id, host.name) for host in databases]
+    steps += _strangers(cluster_id, Part.DATABASE, databases)
     return steps + [kind(cluster_id, databases[0].name) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
 
 
 def _roll_queue(cluster_id: int, layout: Layout, joining: Collection[str]) -> list[Operation]:
     """New nodes are let in one after another; then queues grow onto them."""
-    steps: list[Operation] = []
     queues = members_first(layout.having(Part.QUEUE), joining)
+    steps: list[Operation] = _strangers(cluster_id, Part.QUEUE, queues)
     for host in queues:
         kinds: list[OneOfHost] = [ConfigureRabbitMQ, RabbitMQNodeIsHealthy]
         if host.name in joining:
@@ -175,18 +178,25 @@ def _settle_data(cluster_id: int, layout: Layout) -> list[Lane]:
             steps.append(EtcdIsHealthy(cluster_id, members[number % len(members)].name))
         steps.append(ConfigurePatroni(cluster_id, host.name))
         if number == 0:
+            steps += [*_strangers(cluster_id, Part.ETCD, members), *_strangers(cluster_id, Part.DATABASE, databases)]
             steps += [kind(cluster_id, host.name) for kind in (PatroniIsHealthy, PatroniSettings, MakeDatabase)]
         lanes.append(lane(host.name, steps))
     if queues:
         first = queues[0].name
         kinds: tuple[OneOfHost, ...] = (RabbitMQIsHealthy, MakeVirtualHost, QueuesAreWhole)
-        lanes.append(lane("Queue", [kind(cluster_id, first) for kind in kinds]))
+        steps = [*_strangers(cluster_id, Part.QUEUE, queues), *[kind(cluster_id, first) for kind in kinds]]
+        lanes.append(lane("Queue", steps))
     managers = layout.having(Part.MANAGER)
     if managers and layout.external_database:
         lanes.append(lane("External PostgreSQL", [MakeExternalDatabase(cluster_id, managers[0].name)]))
     if managers and layout.external_queue:
         lanes.append(lane("External RabbitMQ", [MakeExternalQueue(cluster_id, managers[0].name)]))
     return lanes
+
+
+def _strangers(cluster_id: int, part: Part, members: Sequence[Host]) -> list[Operation]:
+    """What a host that was forgotten by force left with the others goes before anything is asked of all."""
+    return [LetStrangersGo(cluster_id, members[0].name, str(part))] if members else []
 
 
 def managers_of(cluster_id: int, layout: Layout, is_rolling: bool, joining: Collection[str] = ()) -> list[Lane]:

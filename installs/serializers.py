@@ -163,6 +163,21 @@ class FindingSerializer(serializers.Serializer):
     rule = serializers.CharField()
 
 
+class RemainingSerializer(serializers.Serializer):
+    """What is left of a host that was forgotten by force, somewhere."""
+
+    at = serializers.CharField(help_text="The host to run the commands at, as root")
+    why = serializers.CharField()
+    commands = serializers.ListField(child=serializers.CharField())
+
+
+class ForgottenSerializer(serializers.Serializer):
+    """What a host that was forgotten by force leaves to be done."""
+
+    detail = serializers.CharField()
+    remains = RemainingSerializer(many=True)
+
+
 class HostKeySerializer(serializers.ModelSerializer):
     """A key that a host showed."""
 

@@ -20,4 +20,5 @@ from installs.operations import (  # noqa: F401
     queue_copies,
     queue_members,
     settling,
+    strangers,
 )

@@ -56,25 +56,26 @@ def rules(layout: Layout, host: Host) -> dict[str, Any]:
         ),
         _alert("host_silent", "up == 0", "warning", "An exporter does not answer"),
     ]
-    if host.has(Part.MANAGER) and layout.having(Part.DATABASE):
-        # Managers alone see all database hosts; any other would miss the leader wherever it is not the leader itself.
-        alerts.append(
-            _alert(
-                "no_leader",
-                "(sum(patroni_primary) or vector(0)) < 1",
-                "critical",
-                "No database host leads: nothing can be written",
-            )
-        )
-    if host.has(Part.MANAGER) and len(layout.having(Part.BALANCER)) > 1:
+    if host.has(Part.MANAGER):
+        alerts += _of_the_whole(layout)
+    return {"groups": [{"name": "health", "rules": records}, {"name": "alarms", "rules": alerts}]}
+
+
+def _of_the_whole(layout: Layout) -> list[dict[str, Any]]:
+    """For managers, which alone see all hosts; any other would miss the leader wherever it is not the leader itself."""
+    found = []
+    if layout.having(Part.DATABASE):
+        words = "No database host leads: nothing can be written"
+        found.append(_alert("no_leader", "(sum(patroni_primary) or vector(0)) < 1", "critical", words))
+    if len(layout.having(Part.BALANCER)) > 1:
         held = f'count(node_network_address_info{{address="{layout.entrance}"}} == 1)'
         words = f"None or both of the balancers hold {layout.entrance}"
-        alerts.append(_alert("virtual_address", f"({held} or vector(0)) != 1", "critical", words))
-    if host.has(Part.MANAGER) and (nodes := len(layout.having(Part.QUEUE))) > 1:
+        found.append(_alert("virtual_address", f"({held} or vector(0)) != 1", "critical", words))
+    if (nodes := len(layout.having(Part.QUEUE))) > 1:
         copies = 'count by (queue) (rabbitmq_detailed_raft_term_total{queue!=""})'
         words = "A queue has copies on too few hosts: {{ $labels.queue }}"
-        alerts.append(_alert("queue_copies", f"{copies} < {min(COPIES, nodes)}", "warning", words))
-    return {"groups": [{"name": "health", "rules": records}, {"name": "alarms", "rules": alerts}]}
+        found.append(_alert("queue_copies", f"{copies} < {min(COPIES, nodes)}", "warning", words))
+    return found
 
 
 def _alert(name: str, expression: str, severity: str, summary: str) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def test_of_managers_that_serve_at_most_half_are_taken_at_once_and_new_ones_besi
 def test_what_votes_in_a_serving_cluster_is_taken_one_after_another_each_well_before_the_next():
     stages = {stage["title"]: stage for stage in plans.install_stages(1, layouts.compact(), is_rolling=True)}
     database, queue, *products = stages["Database, queue and product"]["lanes"]
-    assert keys(database)[:7] == ["etcd.configure n1", "etcd.member n1", "etcd.configure n2", "etcd.member n2", "etcd.configure n3", "etcd.member n3", "etcd.healthy n1"]  # fmt: skip
-    assert keys(queue)[:4] == ["rabbitmq.configure n1", "rabbitmq.member n1", "rabbitmq.configure n2", "rabbitmq.member n2"]  # fmt: skip
+    assert keys(database)[:8] == ["members.strangers n1", "etcd.configure n1", "etcd.member n1", "etcd.configure n2", "etcd.member n2", "etcd.configure n3", "etcd.member n3", "etcd.healthy n1"]  # fmt: skip
+    assert keys(queue)[:5] == ["members.strangers n1", "rabbitmq.configure n1", "rabbitmq.member n1", "rabbitmq.configure n2", "rabbitmq.member n2"]  # fmt: skip
     assert [keys(lane) for lane in products] == [["manager.install n1"], ["manager.install n2"], ["manager.install n3"]]
 
 
