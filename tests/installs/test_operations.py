@@ -102,5 +102,5 @@ def test_every_operation_of_a_plan_bears_being_stored_and_has_no_secret_in_it():
     for stage in plans.install_stages(1, ten()):
         for lane in stage["lanes"]:
             for each in lane["operations"]:
-                assert set(each["args"]) <= {"cluster", "host", "is_installed"}
+                assert set(each["args"]) <= {"cluster", "host", "is_installed", "part"}
                 assert each["describe"]
