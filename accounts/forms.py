@@ -10,11 +10,17 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
 from accounts.models import Secret, TenantRole, User, Visibility
+from accounts.revisions import Changed, shown
 from accounts.roles import may
 
 
 def show_errors(form: forms.Form, error: Exception) -> None:
     """Put what a service refused beside the fields it speaks of; the rest, and every other error, above the form."""
+    if isinstance(error, Changed):
+        form.add_error(None, str(error))
+        for field in error.changes.keys() & form.fields.keys():
+            form.add_error(field, f"Changed meanwhile: it is now {shown(error.changes[field])}.")
+        return
     if not isinstance(error, ValidationError):
         form.add_error(None, str(error))
         return

@@ -13,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ViewSet
 
-from inventory import label_rules, labels, saved_filters, serializers, sites, sub_managers
+from accounts.revisions import seen_by
+from inventory import editable, label_rules, labels, saved_filters, serializers, sites, sub_managers
 from inventory.environment_api import Environments
 from inventory.file_api import EnvironmentFiles
 from inventory.models import Filter, Site, SubManager
-from inventory.named import NAME, Named, asker, place
+from inventory.named import IF_MATCH, NAME, Named, asker, place
 
 
 @extend_schema_view(retrieve=extend_schema(parameters=[NAME]))
@@ -43,6 +44,9 @@ class Sites(Named):
             "QuerySet[Site]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows
         )
 
+    def editable_of(self, row: Site) -> dict[str, Any]:
+        return editable.of_site(row)
+
     @extend_schema(parameters=[OpenApiParameter("q", OpenApiTypes.STR, description="Text in the name")])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Sites by name."""
@@ -54,12 +58,12 @@ class Sites(Named):
         site = sites.create_site(by=asker(request), tenant=tenant, **self.written(serializers.SiteSerializer))
         return self.told(site, status.HTTP_201_CREATED)
 
-    @extend_schema(parameters=[NAME])
+    @extend_schema(parameters=[NAME, IF_MATCH])
     def partial_update(self, request: Request, name: str) -> Response:
         """Change a site; what is not named stays."""
         site = self.get_object()
         changes = self.written(serializers.SiteSerializer, partial=True)
-        return self.told(sites.update_site(by=asker(request), site=site, **changes))
+        return self.told(sites.update_site(by=asker(request), site=site, seen=seen_by(request.headers), **changes))
 
     @extend_schema(parameters=[NAME])
     def destroy(self, request: Request, name: str) -> Response:
@@ -87,6 +91,9 @@ class Filters(Named):
             "QuerySet[Filter]", rows.filter(name__icontains=search).order_by("name") if self.action == "list" else rows
         )
 
+    def editable_of(self, row: Filter) -> dict[str, Any]:
+        return editable.of_filter(row)
+
     @extend_schema(parameters=[OpenApiParameter("q", OpenApiTypes.STR, description="Text in the name")])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Filters by name, those of the system included."""
@@ -99,7 +106,7 @@ class Filters(Named):
         saved = saved_filters.create_filter(by=asker(request), tenant=tenant, are_titles_free=True, **given)
         return self.told(saved, status.HTTP_201_CREATED)
 
-    @extend_schema(parameters=[NAME])
+    @extend_schema(parameters=[NAME, IF_MATCH])
     def partial_update(self, request: Request, name: str) -> Response:
         """Give it other rules (all of them), or wider visibility."""
         saved = self.get_object()
@@ -108,7 +115,8 @@ class Filters(Named):
             raise ValidationError(
                 {"name": "A name stays: rollouts and scripts refer to it. Save another filter instead."}
             )
-        return self.told(saved_filters.update_filter(by=asker(request), saved=saved, are_titles_free=True, **given))
+        given |= {"are_titles_free": True, "seen": seen_by(request.headers)}
+        return self.told(saved_filters.update_filter(by=asker(request), saved=saved, **given))
 
     @extend_schema(parameters=[NAME])
     def destroy(self, request: Request, name: str) -> Response:

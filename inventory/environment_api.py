@@ -13,12 +13,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inventory import exposing, labels, serializers
+from accounts.revisions import seen_by
+from inventory import editable, exposing, labels, serializers
 from inventory.api_bodies import flattened, told_as_given
 from inventory.discovering_api import TenantsThere
 from inventory.listing import LISTING, listed, rows_of_page
 from inventory.models import Environment
-from inventory.named import NAME, asker, place
+from inventory.named import IF_MATCH, NAME, asker, place
 from inventory.probing import as_json
 
 FORCE = OpenApiParameter(
@@ -48,6 +49,9 @@ class Environments(TenantsThere):
     def get_serializer_class(self) -> type:
         return serializers.EnvironmentSerializer if self.action == "list" else serializers.EnvironmentDetailSerializer
 
+    def editable_of(self, row: Environment) -> dict[str, Any]:
+        return editable.of_environment(row)
+
     def get_queryset(self) -> QuerySet[Environment]:
         if getattr(self, "swagger_fake_view", False):
             return Environment.objects.none()
@@ -55,7 +59,7 @@ class Environments(TenantsThere):
         rows = Environment.objects.visible_to(user, tenant)
         if self.action == "list":
             return listed(rows, self.request.query_params, user, tenant)
-        rows = rows.for_list().select_related("credential__token", "credential__username", "credential__password")
+        rows = rows.for_list().select_related(*editable.SECRETS)
         return rows if self.action in self.reads else rows.filter(deployment__tenant=tenant)
 
     @extend_schema(parameters=LISTING, responses=serializers.EnvironmentSerializer(many=True))
@@ -77,7 +81,7 @@ class Environments(TenantsThere):
         return self.told(self._again(environment), status.HTTP_201_CREATED)
 
     @extend_schema(
-        parameters=[NAME],
+        parameters=[NAME, IF_MATCH],
         request=serializers.EnvironmentInSerializer,
         responses=serializers.EnvironmentDetailSerializer,
     )
@@ -90,9 +94,8 @@ class Environments(TenantsThere):
                 {"name": "A name stays: it is in labels and in the audit trail. Change display_name instead."}
             )
         with told_as_given():
-            exposing.update_environment(
-                by=asker(request), environment=environment, is_site_given="site" in fields, **fields
-            )
+            fields |= {"is_site_given": "site" in fields, "seen": seen_by(request.headers)}
+            exposing.update_environment(by=asker(request), environment=environment, **fields)
         return self.told(self._again(environment))
 
     @extend_schema(parameters=[NAME, FORCE])
@@ -150,15 +153,18 @@ class Environments(TenantsThere):
         return self.get_paginated_response(serializers.ProbeSerializer(page, many=True).data)
 
     @extend_schema(
-        parameters=[NAME], request=serializers.LabelsSerializer, responses=serializers.EnvironmentDetailSerializer
+        parameters=[NAME, IF_MATCH],
+        request=serializers.LabelsSerializer,
+        responses=serializers.EnvironmentDetailSerializer,
     )
     @action(detail=True, methods=["put"], url_path="labels")
     def set_labels(self, request: Request, name: str) -> Response:
         """Replace the labels; that it is an environment stays."""
         environment = self.get_object()
         given = self.written(serializers.LabelsSerializer)["labels"]
-        labels.set_labels(by=asker(request), deployment=environment.deployment, labels=given)
+        seen = seen_by(request.headers)
+        labels.set_labels(by=asker(request), deployment=environment.deployment, labels=given, seen=seen)
         return self.told(self._again(environment))
 
     def _again(self, environment: Environment) -> Environment:
-        return Environment.objects.for_list().get(pk=environment.pk)
+        return Environment.objects.for_list().select_related(*editable.SECRETS).get(pk=environment.pk)

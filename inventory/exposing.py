@@ -36,6 +36,7 @@ from inventory.credentials import (
     read_parts,
 )
 from inventory.deployments import check_is_free, set_site
+from inventory.editable import check_environment
 from inventory.environment_words import told
 from inventory.hiding import hide
 from inventory.label_rules import Pair, normalise_all
@@ -110,9 +111,13 @@ def update_environment(
     is_site_given: bool = False,
     labels: list[Pair] | None = None,
     is_looked_at: bool = True,
+    seen: str = "",
     **fields: Unpack[Fields],
 ) -> Environment:
-    """Change what is named and look again; the rest stays. Other trust holds for every environment of that sub-manager."""
+    """Change what is named and look again; the rest stays. Other trust holds for every environment of that sub-manager.
+
+    `seen` is the revision that was edited (accounts.revisions): Changed where it is another one by now.
+    """
     tenant, manager = environment.deployment.tenant, environment.sub_manager
     known: dict[str, Any] = {
         name: getattr(manager, name)
@@ -124,6 +129,7 @@ def update_environment(
     given = read_parts(by, tenant, fields) if is_given(fields) else None
     with kept_parts(by, tenant, target, given or {}, fields) as kept, transaction.atomic():
         parts = kept or None
+        check_environment(environment, seen, tenant)
         before = told(environment)
         move_to(by=by, environment=environment, target=target)
         if parts is not None:

@@ -1,9 +1,10 @@
-"""Pages: add and change an environment, with the connection ladder beside the form."""
+"""Pages: add and change an environment, with the connection ladder beside the form; change its labels."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -14,11 +15,12 @@ from accounts.errors import Conflict
 from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
-from inventory import exposing, probing
+from accounts.revisions import SEEN, Changed, revision_of
+from inventory import editable, exposing, labels, probing
 from inventory.credentials import sharing
-from inventory.forms import EnvironmentForm
+from inventory.forms import EnvironmentForm, LabelsForm
 from inventory.models import Environment
-from inventory.views import RESERVED, tell_outcome, the_environment
+from inventory.views import RESERVED, show_environment, shown_labels, tell_outcome, the_environment
 
 UNNEEDED = frozenset({"name", "site", "labels"})  # for a look at the connection
 
@@ -59,28 +61,41 @@ def environment_change(request: TenantRequest, environment_id: int) -> HttpRespo
     """Change what is known of an environment; a credential left empty stays."""
     environment = the_environment(request, environment_id)
     form = EnvironmentForm(request.POST or None, tenant=request.tenant, user=request.user, environment=environment)
+    seen, code = request.POST.get(SEEN, ""), 400
+    if request.method != "POST":
+        seen = revision_of(editable.of_environment(environment))
     if request.method == "POST" and form.is_valid():
         try:
             wanted = wanted_of(form)
             rows = environment.deployment.labels.filter(key__startswith=RESERVED)
             wanted["labels"] = [(label.key, label.value) for label in rows] + wanted["labels"]
-            wanted |= {"display_name": wanted.pop("name"), "is_site_given": True}
+            wanted |= {"display_name": wanted.pop("name"), "is_site_given": True, "seen": seen}
             exposing.update_environment(by=actor_of(request), environment=environment, **wanted)
             environment.refresh_from_db()
             tell_outcome(request, environment)
             return redirect("environment", environment.pk)
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
-    return show_form(request, form, environment)
+    return show_form(request, form, environment, seen, code)
 
 
-def show_form(request: TenantRequest, form: EnvironmentForm, environment: Environment | None = None) -> HttpResponse:
+def show_form(
+    request: TenantRequest,
+    form: EnvironmentForm,
+    environment: Environment | None = None,
+    seen: str = "",
+    code: int = 400,
+) -> HttpResponse:
     """The add and the change page; secrets that were typed are asked for again, as they are never sent back."""
     if form.errors:
         form.ask_again()
-    shown: dict[str, Any] = {"form": form, "environment": environment, "has_secrets": form.has_stored_secrets}
+    shown: dict[str, Any] = {"form": form, "environment": environment, "seen": seen}
+    shown["has_secrets"] = form.has_stored_secrets
     shown["sharing"] = sharing(environment) if environment else 0
-    return render(request, "inventory/environment_add.html", shown, status=400 if form.errors else 200)
+    return render(request, "inventory/environment_add.html", shown, status=code if form.errors else 200)
 
 
 @require_POST
@@ -122,3 +137,27 @@ def problems_of(form: EnvironmentForm) -> list[str]:
         label = form.fields[name].label or name.replace("_", " ").capitalize() if name in form.fields else ""
         lines.append(f"{label}: {errors[0]}" if label else str(errors[0]))
     return lines
+
+
+@require_POST
+@needs("deployment.change")
+def environment_labels(request: TenantRequest, environment_id: int) -> HttpResponse:
+    """Replace the labels; reserved ones stay. What was typed stays in the field where it is refused."""
+    environment = the_environment(request, environment_id)
+    form, seen, code = LabelsForm(request.POST), request.POST.get(SEEN, ""), 400
+    if form.is_valid():
+        rows = environment.deployment.labels.filter(key__startswith=RESERVED)
+        kept = [(label.key, label.value) for label in rows]
+        try:
+            wanted = kept + form.cleaned_data["labels"]
+            labels.set_labels(by=actor_of(request), deployment=environment.deployment, labels=wanted, seen=seen)
+            messages.success(request, "Labels are saved.")
+            return redirect("environment", environment_id)
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
+        except (ValidationError, Conflict) as error:
+            form.add_error("labels", error.messages if isinstance(error, ValidationError) else str(error))
+    probes = list(environment.probes.order_by("-id")[:20])
+    shown = {"probes": probes, "labels": shown_labels(environment), SEEN: seen}
+    return show_environment(request, environment, shown, form, code)

@@ -17,8 +17,9 @@ from accounts.errors import Conflict
 from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
+from accounts.revisions import SEEN, Changed, revision_of
 from accounts.roles import may
-from inventory import saved_filters
+from inventory import editable, saved_filters
 from inventory.choosing import read_choice
 from inventory.filters import InvalidRule
 from inventory.forms import FilterForm
@@ -50,6 +51,7 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
     saved = get_object_or_404(mine, pk=filter_id) if filter_id else None
     rules, problem, wrong = rules_of(request.POST), "", None
     is_sent = request.method == "POST"
+    seen, code = request.POST.get(SEEN, ""), 400
     if request.POST.get("what") == "show":
         return redirect(f"{reverse('environments')}?{_address_of(rules)}")
     form = FilterForm(
@@ -59,7 +61,7 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
         try:
             given = form.cleaned_data | {"rules": rules, "by": actor_of(request), "are_titles_free": True}
             if saved:
-                saved = saved_filters.update_filter(saved=saved, **given)
+                saved = saved_filters.update_filter(saved=saved, seen=seen, **given)
             else:
                 saved = saved_filters.create_filter(tenant=tenant, **given)
             messages.success(request, f"Filter {saved.name} is saved.")
@@ -67,19 +69,24 @@ def filter_form(request: TenantRequest, filter_id: int | None = None) -> HttpRes
         except InvalidRule as error:
             problem, wrong = reason_of(error), error.rule
             form.add_error(None, "The filter was not saved: one of its rules does not work. It is marked.")
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
     elif not is_sent:
+        seen = revision_of(editable.of_filter(saved)) if saved else ""
         copied = Filter.objects.visible_to(user, tenant).filter(name=request.GET.get("copy", "")).first()
         shown = saved or copied
         rules = [dict(rule) for rule in shown.rules] if shown else read_choice(request.GET, user, tenant).rules
     shown_here = {
         "form": form,
         "saved": saved,
+        "seen": seen,
         "keys": label_keys(tenant.pk),
         **shown_rules(rules, problem, wrong),
     }
-    return render(request, "inventory/filter_form.html", shown_here, status=400 if form.errors else 200)
+    return render(request, "inventory/filter_form.html", shown_here, status=code if form.errors else 200)
 
 
 def _address_of(rules: list[dict[str, Any]]) -> str:

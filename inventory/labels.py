@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -11,6 +11,8 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, User
+from accounts.revisions import check_seen
+from inventory.editable import of_labels
 from inventory.label_rules import CONSUMER_KEY, ENVIRONMENT_TYPE, PARENT_KEY, TYPE_KEY, Pair, normalise, normalise_all
 from inventory.models import Deployment, Environment, Label
 from inventory.rollup import refresh_states
@@ -28,24 +30,30 @@ class ParentNotFound(ValidationError):
         self.parent_id = parent_id
 
 
-def set_labels(*, by: Actor, deployment: Deployment, labels: list[Pair]) -> None:
-    """Replace all labels by these. What says that an environment is one, and where a placement stands, stays."""
+def set_labels(*, by: Actor, deployment: Deployment, labels: list[Pair], seen: str = "") -> None:
+    """Replace all labels by these. What says that an environment is one, and where a placement stands, stays.
+
+    `seen` is the revision that was edited (accounts.revisions): Changed where it is another one by now.
+    """
     wanted = _without_computed(normalise_all(labels))
-    _change(by, deployment, wanted, "set_labels")
+    _change(by, deployment, lambda _: wanted, "set_labels", seen)
 
 
 def add_labels(*, by: Actor, deployment: Deployment, labels: list[Pair]) -> None:
     """Add these labels; those that are there already stay as they are."""
     given = _without_computed(normalise_all(labels))
-    _change(by, deployment, [*_pairs(deployment), *given], "add_labels")
+    _change(by, deployment, lambda before: [*before, *given], "add_labels")
 
 
 def remove_labels(*, by: Actor, deployment: Deployment, labels: Collection[tuple[str, str | None]]) -> None:
     """Take these labels away, all values of a key where the value is None; what is not there is no error."""
     keys = {key.lower() for key, value in labels if value is None}
     exact = {normalise(key, value) for key, value in labels if value is not None}
-    kept = [(key, value) for key, value in _pairs(deployment) if key not in keys and (key, value) not in exact]
-    _change(by, deployment, kept, "remove_labels")
+
+    def without(before: list[Pair]) -> list[Pair]:
+        return [(key, value) for key, value in before if key not in keys and (key, value) not in exact]
+
+    _change(by, deployment, without, "remove_labels")
 
 
 def first_labels(*, by: Actor, deployment: Deployment, labels: list[Pair]) -> None:
@@ -92,12 +100,15 @@ def _fixed(deployment: Deployment, before: list[Pair]) -> list[Pair]:
 
 
 @transaction.atomic
-def _change(by: Actor, deployment: Deployment, wanted: list[Pair], verb: str) -> None:
-    """Make the labels those `wanted`, audited; unchanged ones keep when and by whom they were set."""
+def _change(
+    by: Actor, deployment: Deployment, choose: Callable[[list[Pair]], list[Pair]], verb: str, seen: str = ""
+) -> None:
+    """Make the labels those that `choose` makes of the present ones, read under a lock; those that stay keep when and by whom."""
     row = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    check_seen(seen, of_labels(row), row, tenant=row.tenant)
     before = _pairs(row)
     computed = [pair for pair in before if pair[0] == CONSUMER_KEY]
-    after = list(dict.fromkeys([*_fixed(row, before), *computed, *wanted]))
+    after = list(dict.fromkeys([*_fixed(row, before), *computed, *choose(before)]))
     added = [pair for pair in after if pair not in set(before)]
     gone = set(before) - set(after)
     if not added and not gone:

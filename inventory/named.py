@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
@@ -15,8 +16,15 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.actors import Actor, actor_of
 from accounts.models import Tenant, User
+from accounts.revisions import tag_of
 
 NAME = OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH, description="Name (or id)")
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The ETag of the reply that was read before: 412 with `changes` where somebody changed it since.",
+)
 
 
 def asker(request: Request) -> Actor:
@@ -59,4 +67,14 @@ class Named(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
         return dict(given.validated_data)
 
     def told(self, row: Any, code: int = status.HTTP_200_OK) -> Response:
-        return Response(self.get_serializer(row).data, status=code)
+        editable = self.editable_of(row)
+        headers = {"ETag": tag_of(editable)} if editable else None
+        return Response(self.get_serializer(row).data, status=code, headers=headers)
+
+    def editable_of(self, row: Any) -> Mapping[str, Any]:
+        """What the ETag of a row is made of; nothing: it has none."""
+        return {}
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One of them, by its name; its ETag goes with a later change as If-Match."""
+        return self.told(self.get_object())

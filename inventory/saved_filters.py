@@ -14,7 +14,8 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, User, Visibility
-from inventory import names
+from accounts.revisions import check_seen
+from inventory import editable, names
 from inventory.deployments import check_visibility
 from inventory.filters import Rule, parse, stored
 from inventory.label_rules import PARENT_KEY, RESERVED_PREFIX, TYPE_KEY
@@ -79,9 +80,15 @@ def update_filter(
     rules: Any = None,
     visibility: str | None = None,
     are_titles_free: bool = False,
+    seen: str = "",
 ) -> Filter:
-    """Give a saved filter another name, other rules (all of them), or wider visibility."""
+    """Give a saved filter another name, other rules (all of them), or wider visibility.
+
+    `seen` is the revision that was edited (accounts.revisions): Changed where it is another one by now.
+    """
     _check_is_own(saved)
+    saved.refresh_from_db(from_queryset=Filter.objects.select_for_update())
+    check_seen(seen, editable.of_filter(saved), saved, tenant=saved.tenant)
     before = audit.snapshot(saved)
     if name and name != saved.name:
         _check_is_not_reserved(names.check_id(name, "name"))

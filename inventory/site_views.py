@@ -15,8 +15,9 @@ from accounts.errors import Conflict
 from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
+from accounts.revisions import SEEN, Changed, revision_of
 from accounts.roles import may
-from inventory import sites
+from inventory import editable, sites
 from inventory.forms import SiteForm
 from inventory.models import Environment, Site
 from inventory.pins import pins
@@ -32,14 +33,20 @@ def site_list(request: TenantRequest, site_id: int | None = None) -> HttpRespons
     changing = get_object_or_404(Site, pk=site_id, tenant=tenant) if site_id else None
     initial = {name: getattr(changing, name) for name in FIELDS} if changing else None
     form = SiteForm(request.POST or None, initial=initial)
+    seen, code = request.POST.get(SEEN, ""), 400
+    if changing and request.method != "POST":
+        seen = revision_of(editable.of_site(changing))
     if request.method == "POST" and form.is_valid():
         try:
             if changing:
-                sites.update_site(by=actor_of(request), site=changing, **form.cleaned_data)
+                sites.update_site(by=actor_of(request), site=changing, seen=seen, **form.cleaned_data)
             else:
                 sites.create_site(by=actor_of(request), tenant=tenant, **form.cleaned_data)
             messages.success(request, f"Site {form.cleaned_data['name']} is saved.")
             return redirect("sites")
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
     rows = Site.objects.filter(tenant=tenant).annotate(environments=Count("deployments__environment")).order_by("name")
@@ -47,13 +54,14 @@ def site_list(request: TenantRequest, site_id: int | None = None) -> HttpRespons
     shown = {
         "form": form,
         "changing": changing,
+        "seen": seen,
         "page": page,
         "counts": counts_at(request, [site.pk for site in page]),
         # Beside the place that is picked, so that one sees where one is.
         "known": [{"name": each.name, "at": [each.latitude, each.longitude]} for each in page if each.location],
         "may_change": may(request.user, "site.change", tenant),
     }
-    return render(request, "inventory/sites.html", shown, status=400 if form.errors else 200)
+    return render(request, "inventory/sites.html", shown, status=code if form.errors else 200)
 
 
 def counts_at(request: TenantRequest, sites: list[int]) -> dict[str, list[tuple[str, int]]]:

@@ -13,7 +13,8 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant, Visibility
-from inventory import names
+from accounts.revisions import check_seen
+from inventory import editable, names
 from inventory.deployments import check_visibility
 from inventory.models import Site
 
@@ -48,11 +49,16 @@ def create_site(
 
 
 @transaction.atomic
-def update_site(*, by: Actor, site: Site, **changes: Any) -> Site:
-    """Change name, latitude, longitude, time_zone or visibility; what is not named stays."""
+def update_site(*, by: Actor, site: Site, seen: str = "", **changes: Any) -> Site:
+    """Change name, latitude, longitude, time_zone or visibility; what is not named stays.
+
+    `seen` is the revision that was edited (accounts.revisions): Changed where it is another one by now.
+    """
     unknown = changes.keys() - {"name", "latitude", "longitude", "time_zone", "visibility"}
     if unknown:
         raise ValidationError(dict.fromkeys(unknown, "A site has no such field."))
+    site.refresh_from_db(from_queryset=Site.objects.select_for_update())
+    check_seen(seen, editable.of_site(site), site, tenant=site.tenant)
     before = audit.snapshot(site)
     if "visibility" in changes:
         check_visibility(by, changes["visibility"], site.visibility)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse, QueryDict
@@ -17,8 +16,9 @@ from accounts.actors import actor_of
 from accounts.errors import Conflict
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
+from accounts.revisions import SEEN, revision_of
 from accounts.roles import may
-from inventory import exposing, labels
+from inventory import editable, exposing
 from inventory.choosing import STATES_WORST_FIRST, chosen, read_choice, worst_first
 from inventory.credentials import sharing
 from inventory.ending import endings
@@ -179,6 +179,7 @@ def show_environment(
 ) -> HttpResponse:
     """The page of one environment."""
     probes = shown["probes"]
+    shown.setdefault(SEEN, revision_of(editable.of_labels(environment.deployment)))
     shown |= {
         "uptime": uptime(list(environment.probes.order_by("-id").only("at", "is_ready", "milliseconds"))),
         "probe_every": settings.PROBE_EVERY_SECONDS,
@@ -209,26 +210,6 @@ def environment_probe(request: TenantRequest, environment_id: int) -> HttpRespon
     environment.refresh_from_db()
     tell_outcome(request, environment)
     return redirect("environment", environment_id)
-
-
-@require_POST
-@needs("deployment.change")
-def environment_labels(request: TenantRequest, environment_id: int) -> HttpResponse:
-    """Replace the labels; reserved ones stay. What was typed stays in the field where it is refused."""
-    environment = the_environment(request, environment_id)
-    form = LabelsForm(request.POST)
-    if form.is_valid():
-        rows = environment.deployment.labels.filter(key__startswith=RESERVED)
-        kept = [(label.key, label.value) for label in rows]
-        try:
-            wanted = kept + form.cleaned_data["labels"]
-            labels.set_labels(by=actor_of(request), deployment=environment.deployment, labels=wanted)
-            messages.success(request, "Labels are saved.")
-            return redirect("environment", environment_id)
-        except (ValidationError, Conflict) as error:
-            form.add_error("labels", error.messages if isinstance(error, ValidationError) else str(error))
-    probes = list(environment.probes.order_by("-id")[:20])
-    return show_environment(request, environment, {"probes": probes, "labels": shown_labels(environment)}, form, 400)
 
 
 @require_POST

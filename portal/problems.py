@@ -10,7 +10,9 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.audit import plain
 from accounts.errors import UNSTORABLE, Conflict
+from accounts.revisions import Changed
 
 
 class Clash(exceptions.APIException):
@@ -20,12 +22,25 @@ class Clash(exceptions.APIException):
     default_code = "conflict"
 
 
+class Stale(exceptions.APIException):
+    """412: somebody changed it since it was read; `changes` says what, `revision` is to be sent with the next attempt."""
+
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_code = "changed meanwhile"
+
+    def __init__(self, changed: Changed) -> None:
+        super().__init__(str(changed))
+        self.body = {"changes": plain(changed.changes), "etag": f'"{changed.revision}"'}
+
+
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """A reply {"type", "title", "status", "detail"[, "errors"]} or None for an error that nobody foresaw."""
     if isinstance(error, ValidationError):
         error = exceptions.ValidationError(
             detail=error.message_dict if hasattr(error, "error_dict") else error.messages
         )
+    if isinstance(error, Changed):
+        error = Stale(error)
     if isinstance(error, Conflict):
         error = Clash(str(error))
     if isinstance(error, DataError):
@@ -47,6 +62,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         body["detail"] = first_message(response.data)
     else:
         body["detail"] = str(getattr(error, "detail", error))
+    body |= error.body if isinstance(error, Stale) else {}
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
         body["detail"] += " Send `Authorization: Token ctok-...`, or sign in."
     response.data = body
