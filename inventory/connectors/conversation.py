@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from inventory.connectors.address import Address, Credential, Timeouts
-from inventory.connectors.errors import ManagerError
+from inventory.connectors.errors import ErrorKind, ManagerError
+from inventory.connectors.fields import NEEDED, UNKNOWN, LacksFieldError, unknown_in, without, words_of
 from inventory.connectors.policy import EndpointPolicy
 from inventory.connectors.refusals import refusal, wrong_shape
 from inventory.connectors.shapes import WrongShapeError
@@ -37,6 +38,7 @@ class Conversation:
             name, value = credential.header
             self._headers[name] = value
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
+        self._unknown_fields: frozenset[str] = frozenset()  # that this manager said it does not have
 
     def __enter__(self) -> Self:
         return self
@@ -75,15 +77,30 @@ class Conversation:
         *,
         is_write: bool | None = None,
     ) -> Reply:
+        asked = without(path, self._unknown_fields)
         try:
-            reply = self._transport.request(method, BASE + path, headers, body, seconds)
+            reply = self._transport.request(method, BASE + asked, headers, body, seconds)
         except ManagerError as error:
             error.is_unknown = error.is_unknown and is_write is not False
             raise
         if not 200 <= reply.status < 300:
             writes = method != "GET" if is_write is None else is_write
-            raise refusal(reply, self.address, self.credential, is_write=writes)
+            refused = refusal(reply, self.address, self.credential, is_write=writes)
+            if refused.error_code == UNKNOWN and self._can_do_without(unknown_in(asked, refused.message)):
+                return self._request(method, path, headers, body, seconds, is_write=is_write)
+            raise refused
         return reply
+
+    def _can_do_without(self, unknown: frozenset[str]) -> bool:
+        """Remember what this manager does not have; an error where the portal needs it, False where that is nothing new."""
+        if needed := sorted(unknown & NEEDED):
+            raise self._lacks(needed[0])
+        is_news = bool(unknown - self._unknown_fields)
+        self._unknown_fields |= unknown
+        return is_news
+
+    def _lacks(self, field: str, *, is_write: bool = False) -> ManagerError:
+        return ManagerError(ErrorKind.INPUT, words_of(field, self.address.where), is_unknown=is_write)
 
     def _read(self, reply: Reply, read: Callable[[Any], T], *, is_write: bool = False) -> T:
         try:
@@ -96,6 +113,8 @@ class Conversation:
             if not isinstance(content, dict):
                 raise WrongShapeError("no object")
             return read(content)
+        except LacksFieldError as error:
+            raise self._lacks(str(error), is_write=is_write) from None
         except WrongShapeError as error:
             raise wrong_shape(self.address, str(error), status=reply.status, is_write=is_write) from None
 

@@ -196,14 +196,7 @@ class Climber:
         return found
 
     def _enter_tenant(self) -> Finding:
-        try:
-            count = self._client.count_deployments()
-        except ManagerError as error:
-            if error.error_code == "no_such_include_field_error":
-                raise ManagerError(
-                    ErrorKind.INPUT, "This manager knows no labels on deployments, which the portal needs. Update it."
-                ) from None
-            raise
+        count = self._client.count_deployments()
         return Finding(f"{self._address.tenant}, with {count} deployment{'' if count == 1 else 's'}.")
 
     def _weigh_role(self) -> Finding:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from inventory.connectors.conversation import BASE, Conversation, to_json
 from inventory.connectors.errors import ErrorKind, ManagerError
+from inventory.connectors.fields import NEEDED
 from inventory.connectors.replies import Status, Token, Version, Whoami
 from inventory.connectors.resources import (
     Blueprint,
@@ -151,7 +152,8 @@ class ManagerClient(Conversation):
 
     def count_deployments(self, query: Query = ()) -> int:
         """How many deployments this account sees here; with fields such as ('blueprint_id', 'app') only those."""
-        return self._get(f"/deployments{_query([*query, ('_include', 'id,labels'), ('_size', '0')])}", _total_of_list)
+        needed = ",".join(sorted(NEEDED))  # asked for, so that a manager without them is found out by the first look
+        return self._get(f"/deployments{_query([*query, ('_include', needed), ('_size', '0')])}", _total_of_list)
 
     def capabilities(self, deployment_id: str) -> dict[str, Any]:
         """Values that the deployment offers to others, evaluated now; empty before it is made."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from inventory.connectors.fields import NEEDED, LacksFieldError
 from inventory.connectors.shapes import Json, WrongShapeError, mapping, number, text, text_or_empty
 
 ACTIVE_STATUSES = frozenset(
@@ -120,6 +121,9 @@ class Deployment:
 
     @classmethod
     def read(cls, content: Json) -> Deployment:
+        """LacksFieldError where what we need most is not told at all; what is told as null is empty."""
+        if "id" in content and (lacking := sorted(NEEDED - content.keys())):
+            raise LacksFieldError(lacking[0])
         return cls(
             id=text(content, "id"),
             blueprint_id=text_or_empty(content, "blueprint_id"),

@@ -21,6 +21,7 @@ from inventory.doubles.certificates import Authority, Certificate
 from inventory.doubles.faults import Fault
 from inventory.doubles.routing import about, action_of, route
 from inventory.doubles.script import Script
+from inventory.doubles.versions import refuse_unknown, without
 from inventory.doubles.wire import Wire, page
 
 
@@ -50,6 +51,7 @@ class ManagerDouble:
         self.clock_skew = clock_skew
         self.port = port
         self.script = Script()
+        self.lacks: set[str] = set()  # fields that its version does not know
         self.faults: list[Fault] = []
         self.requests: deque[tuple[str, str, str]] = deque(maxlen=10_000)
         self.gate = Gate()
@@ -178,9 +180,13 @@ class ManagerDouble:
         refusal = self.gate.enter_tenant(account, tenant, action, writes=writes)
         if refusal is not None:
             return refusal
+        if self.lacks and (unknown := refuse_unknown(query, self.lacks)):
+            return unknown
         answer = route(self.answers(tenant), method, parts, query, body, lambda: json.loads(body or b"{}"))
         if answer is None:
             return 404, page("404 Not Found")
+        if self.lacks:
+            answer = answer[0], without(answer[1], self.lacks)
         included = query.get("_include")
         if (
             included

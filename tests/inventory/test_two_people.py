@@ -86,9 +86,7 @@ def test_by_page_the_later_sees_what_the_earlier_changed_and_keeps_what_he_typed
     london.refresh_from_db()
     assert (london.latitude, london.time_zone) == (52, "")
 
-    again = first.post(
-        f"/sites/{london.pk}/", site_form(latitude="52", time_zone="Europe/London", seen=seen_in(reply))
-    )
+    again = first.post(f"/sites/{london.pk}/", site_form(latitude="52", time_zone="Europe/London", seen=seen_in(reply)))
     assert again.status_code == 302
     london.refresh_from_db()
     assert (london.latitude, london.time_zone) == (52, "Europe/London")
@@ -124,7 +122,6 @@ def test_a_filter_changed_by_page_and_by_api(page_of, alice, carol, acme):
 
     stale = api.send("patch", "filters/mine", {"rules": [RULE]}, etag)
     assert stale.status_code == 412, "his own older copy is no better"
-
 
 
 def test_an_environment_changed_by_page_is_a_412_with_what_changed_for_the_api(page_of, alice, carol, plant):
