@@ -17,7 +17,7 @@ def estimate(service_id: int, action: str, acting: int, max_parallel: int) -> st
         rollout__version__service=service_id, rollout__action=action, run__state=RunState.SUCCEEDED
     ).exclude(run__started_at=None)
     times = done.order_by("-pk").values_list("run__started_at", "run__ended_at")[:LOOKED_AT]
-    seconds = sorted((end - start).total_seconds() for start, end in times if start and end)
+    seconds = sorted(max(0.0, (end - start).total_seconds()) for start, end in times if start and end)
     if not seconds or not acting:
         return ""
     waves = math.ceil(acting / max(1, max_parallel or acting))

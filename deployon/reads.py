@@ -98,7 +98,7 @@ def as_row(target: Target, now: datetime | None = None) -> TargetRow:
     deployment = target.environment.deployment if target.environment is not None else None
     seconds = None
     if run is not None and run.started_at:
-        seconds = ((run.ended_at or now or timezone.now()) - run.started_at).total_seconds()
+        seconds = max(0.0, ((run.ended_at or now or timezone.now()) - run.started_at).total_seconds())
     is_acting = target.intent in ACTING
     remote = placement.deployment if placement is not None and is_acting else None
     return TargetRow(

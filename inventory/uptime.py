@@ -39,7 +39,7 @@ def uptime(probes: Sequence[Probe]) -> Uptime | None:
     if not probes:
         return None
     ordered = list(reversed(probes))
-    spans = [(after.at - one.at).total_seconds() for one, after in itertools.pairwise(ordered)]
+    spans = [max(0.0, (after.at - one.at).total_seconds()) for one, after in itertools.pairwise(ordered)]
     known = sum(spans)
     ready = sum(span for span, one in zip(spans, ordered, strict=False) if one.is_ready)
     share = ready / known if known > 0 else float(ordered[-1].is_ready)

@@ -29,6 +29,7 @@ class Script:
     workflows: tuple[str, ...] = ("heal", "check_status", "check_drift")  # besides those that are always there
     ignores_cancel: bool = False  # only kill ends it
     stays_pending: bool = False  # the broker lost the message: an execution never starts
+    clock_skew: float = 0.0  # seconds by which the times that it tells are ahead of ours
     inputs: Mapping[str, Any] | None = None  # declared inputs and defaults (... means required); None takes anything
     capabilities: Mapping[str, Any] = field(default_factory=lambda: {"answer": "hello"})
     main_file: str = "blueprint.yaml"

@@ -78,7 +78,7 @@ class Run:
         """As the wire shows it."""
         finished, total = self.progress()
         status = self.status
-        is_over = not self.is_active
+        is_over, skew = not self.is_active, self.script.clock_skew
         return {
             "id": self.id,
             "status": status,
@@ -88,9 +88,9 @@ class Run:
             "error": (self.script.error(self.workflow) if status == "failed" else "") or ("" if is_over else None),
             "finished_operations": finished,
             "total_operations": total,
-            "created_at": stamp(self.created),
-            "started_at": None if status == "pending" else stamp(self.created),
-            "ended_at": stamp(self.ended) if is_over else None,
+            "created_at": stamp(self.created + skew),
+            "started_at": None if status == "pending" else stamp(self.created + skew),
+            "ended_at": stamp(self.ended + skew) if is_over else None,
             "is_system_workflow": self.workflow in (CREATE, DELETE),
             "is_dry_run": False,
             "parameters": {},

@@ -120,7 +120,7 @@ def seconds_between(start: datetime.datetime | None, end: datetime.datetime | No
     """ "12.3 s" or "3 min 4 s"; "" while nothing began."""
     if start is None:
         return ""
-    total = ((end or timezone.now()) - start).total_seconds()
+    total = max(0.0, ((end or timezone.now()) - start).total_seconds())  # two hosts may have written them
     return f"{total:.1f} s" if total < 90 else f"{total // 60:.0f} min {total % 60:.0f} s"
 
 
