@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -80,7 +82,7 @@ class SiteDetail(SiteView):
 
     def post(self, request: Request, name: str) -> Response:
         site = self.found(name)
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         if "location" in self.body():
             changes["latitude"], changes["longitude"] = parse_location(self.optional("location", default=""))
         if new_name := self.optional("new_name"):

@@ -19,6 +19,7 @@ from inventory.exposing import probe
 from inventory.models import Environment
 from inventory.uptime import uptime
 from portal.templatetags import ui
+from runs import workers
 from runs.models import Run, Step, Worker
 from runs.states import RunState
 from runs.sweeper import keep_house
@@ -222,7 +223,7 @@ def somebody_else_takes_over():
     work.forget()
     sessions.forget()
     operations._JUST_MADE.clear()
-    keep_house()
+    keep_house(workers.Watch())
 
 
 @pytest.mark.parametrize(
