@@ -1,23 +1,26 @@
-"""docs/security.md names tests that exist."""
+"""docs/security.md and docs/bad-days.md name tests that exist."""
 
 import re
+
+import pytest
 
 from tests.source import ROOT
 
 NAMED = re.compile(r"`((?:\w+/)*test_\w+\.py)?(?:::(test_\w+))?`")
 
 
-def named():
+def named(page):
     """(file, test or "") of everything that looks like one; `::test` alone is in the file named before."""
     file = ""
-    for match in NAMED.finditer((ROOT / "docs" / "security.md").read_text()):
+    for match in NAMED.finditer((ROOT / "docs" / page).read_text()):
         file = match[1] or file
         if match[1] or match[2]:
             yield file, match[2] or ""
 
 
-def test_every_test_that_the_page_names_is_there():
-    found = list(named())
+@pytest.mark.parametrize("page", ["security.md", "bad-days.md"])
+def test_every_test_that_the_page_names_is_there(page):
+    found = list(named(page))
     missing = [
         f"{file}::{test}"
         for file, test in found

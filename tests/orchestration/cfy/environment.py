@@ -24,6 +24,8 @@ def wanted() -> str:
 
 def make() -> Path:
     """Makes the environment where it is missing or old, once for all test processes that ask; the path of `cfy`."""
+    if VENV.is_symlink():  # that of another work tree: it fits its own path alone, and making ours would empty it
+        VENV.unlink()
     VENV.mkdir(exist_ok=True)
     with open(MAKING, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
