@@ -150,9 +150,7 @@ class BlueprintNode(models.Model):
     local = models.ForeignKey(LocalDeployment, on_delete=models.CASCADE, related_name="nodes")
     name = models.CharField(max_length=256)
     type = models.CharField(max_length=256)
-    # Everything else that v3.1 and the library read of a node: type_hierarchy, properties, operations, relationships, plugins,
-    # host_id, number_of_instances, planned_number_of_instances, deploy_number_of_instances, min/max_number_of_instances.
-    body = models.JSONField()
+    body = models.JSONField()  # everything else of a node: properties, operations, relationships, numbers of instances
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["local", "name"], name="node_name_per_deployment")]
