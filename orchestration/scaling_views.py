@@ -99,11 +99,13 @@ def deployment_scale(request: TenantRequest, deployment_id: int) -> HttpResponse
         "deployment": local.deployment,
         "crumbs": ancestors(local.deployment, request.user, request.tenant),
         "known": list(known.values()),
+        "totals": Counter(local.instances.values_list("node__name", flat=True)),
         "form": form,
         "outlook": outlook,
         "has_changed": has_changed and not form.errors,
         "shown_ids": SHOWN,
         "modifications": list(rows[:SHOWN]),
+        "is_open": local.modifications.filter(state=Modification.State.STARTED).exists(),
         "may_start": is_own and may(request.user, "execution.start", request.tenant),
     }
     return render(request, "orchestration/scale.html", shown, status=400 if form.errors else 200)

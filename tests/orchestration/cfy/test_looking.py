@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_status(cfy):
     assert cfy.table("status") == ["service", "status"]
@@ -44,12 +46,13 @@ def test_no_license_is_needed(cfy, tmp_path):
     assert "count: 0" in cfy("license environments count").words
 
 
-def test_the_audit_trail(cfy, cfy_of):
+def test_the_audit_trail(cfy, cfy_of, manager):
     cfy("sites create", "audited")
     cfy("sites delete", "audited")
     assert cfy.table("auditlog list") == ["operation", "ref_object", "creator_name", "execution_id", "created_at"]
     assert {row["creator_name"] for row in cfy.rows("auditlog list", "-c", "admin")} == {"admin"}
     cfy_of("vera").refused("auditlog list", words="not permitted")
+    follow_the_trail(cfy, manager)
     cfy.refused("auditlog truncate", "-b", "now", words="cannot be cut")
 
 
@@ -73,3 +76,17 @@ def test_members_of_a_cluster_are_listed_and_changed_elsewhere(cfy):
     cfy.refused("cluster brokers update", "b1", "-n", "{}", words="is not a broker in the cluster")
     cfy.refused("cluster db-nodes update", words="Members of a cluster are added")
     cfy.refused("db-nodes update", words="Members of a cluster are added")
+
+
+def follow_the_trail(cfy, manager):
+    """What is done while somebody follows is told to them at once; others are told why they may not."""
+    path = "/audit/stream?creator_name=admin"
+    with manager.call("GET", path, stream=True) as reply:
+        assert reply.status_code == 200 and reply.headers["Content-Type"] == "text/event-stream"
+        told = (json.loads(line) for line in reply.iter_lines() if line.strip())
+        manager.call("PUT", "/sites/followed", json={})
+        assert next(row for row in told if row["ref_identifier"]["id"] == "followed")["operation"] == "create"
+    assert manager.call("GET", path, user="vera").status_code == 403
+    said = cfy.say("auditlog list", "--follow", "--since", "1h", "--timeout", "5")
+    assert "user admin CREATED" in said.words and "followed" not in said.err
+    manager.call("DELETE", "/sites/followed")
