@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from celery.worker.consumer import Consumer as CeleryConsumer
 
 from portal import broker
 
@@ -13,6 +14,19 @@ broker.register()
 app = Celery("deployon")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class Consumer(CeleryConsumer):
+    """Without what Celery sets up for messages to be delivered later, of which there are none here.
+
+    Whenever a worker connects anew it would declare 28 queues at every broker of BROKER_URL. Where one is lost, that takes so long that
+    its own connection is given up meanwhile, and it begins again, for ever.
+    """
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc, valid-type]  # untyped there
+        default_steps = [
+            step for step in CeleryConsumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
 
 
 @signals.celeryd_init.connect(weak=False)

@@ -64,10 +64,12 @@ else:
     DATABASES["default"]["ENGINE"] = "portal.postgres"
     DATABASES["default"]["HOST"] = ",".join(hosts_in(DATABASE_HOSTS_FILE)) or DATABASES["default"].get("HOST", "")
     DATABASES["default"].setdefault("OPTIONS", {})
-    # A process that hangs in a transaction loses it, so that others can go on with its work; nobody waits long for a lock.
+    # A process that hangs in a transaction loses it, so that others can go on with its work; nobody waits long for a lock. Where
+    # its host vanished in the middle of a message, the server waits for the rest of it, which only TCP can find out to be in vain.
     DATABASES["default"]["OPTIONS"].setdefault(
         "options",
-        f"-c idle_in_transaction_session_timeout={env.int('DATABASE_IDLE_MILLISECONDS', default=15000)} -c lock_timeout=5000",
+        f"-c idle_in_transaction_session_timeout={env.int('DATABASE_IDLE_MILLISECONDS', default=15000)} -c lock_timeout=5000"
+        " -c tcp_keepalives_idle=4 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000",
     )
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
@@ -249,12 +251,13 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "deployon"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONSUMER = "portal.celery:Consumer"
 CELERY_TIMEZONE = "UTC"
 if BROKER_URL.startswith("memory"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.02}
 else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-    CELERY_BROKER_HEARTBEAT = 6  # a worker that hangs gives its messages back, and a broker that vanished is found out
+    CELERY_BROKER_HEARTBEAT = 10  # a worker that hangs gives its messages back, and a broker that vanished is found out
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 if BROKER_URL.startswith("amqps"):
     # The name is checked too, see portal.broker.

@@ -55,3 +55,14 @@ def test_an_address_with_tls_demands_a_certificate_of_the_given_authority(tmp_pa
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True
     )
     assert found.stdout.strip() == expected
+
+
+def test_a_worker_declares_nothing_at_brokers_that_it_does_not_work_with():
+    """It took 20 s for one that is lost, so that a worker's own connection was given up meanwhile, whenever it had connected anew."""
+    from celery.worker.consumer import Consumer as Usual
+
+    from portal.celery import Consumer, app
+
+    assert app.conf.worker_consumer == "portal.celery:Consumer"
+    left_out = {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
+    assert set(Usual.Blueprint.default_steps) - set(Consumer.Blueprint.default_steps) == left_out
