@@ -10,6 +10,7 @@ import pytest
 from channels.layers import get_channel_layer
 
 from tests.conftest_cast import acme, admin, alice, bob, charlie, other  # noqa: F401  (fixtures)
+from tests.order import pytest_collection_modifyitems  # noqa: F401  (hook)
 from tests.services import chromium, postgres, rabbitmq
 from tests.services.portal import PortalProcess
 from tests.services.shared import Missing

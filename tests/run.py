@@ -33,6 +33,7 @@ def run_pytest(arguments: list[str], env: dict[str, str]) -> tuple[int, Counter[
             os.environ.get("TEST_WORKERS", "2"),
             "--dist",
             "loadfile",
+            "--no-loadscope-reorder",
             "--durations=10",
         ]
         status = subprocess.run(
