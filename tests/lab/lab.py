@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import time
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,13 @@ class Lab:
         and LAB_SUBNET the first free one is taken.
         """
         prefix = prefix or os.environ.get("LAB_PREFIX") or "lab"
-        lab = cls(prefix, subnet or free_subnet(prefix))
+        subnet, mark = subnet or os.environ.get("LAB_SUBNET"), None
+        if not subnet:
+            subnet, mark = free_subnet(prefix)
+        lab = cls(prefix, subnet)
+        if mark is not None:
+            lab.held.callback(mark.close)
+            weakref.finalize(lab, mark.close)
         lab.wanted = {
             "names": list(names),
             "release": release,

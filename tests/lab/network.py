@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import re
+import socket
 from collections.abc import Iterable
 
 from tests.lab.machine import LabError, run
@@ -28,15 +28,24 @@ def taken_subnets() -> dict[str, ipaddress.IPv4Network]:
     return found
 
 
-def free_subnet(prefix: str) -> str:
-    """LAB_SUBNET, or the first of 10.77.0.0/24, 10.77.1.0/24, ... that no other lab and nothing else has."""
-    if given := os.environ.get("LAB_SUBNET"):
-        return given
+def free_subnet(prefix: str) -> tuple[str, socket.socket]:
+    """The first of 10.77.0.0/24, 10.77.1.0/24, ... that no other lab and nothing else has.
+
+    It is this lab's until the socket is closed, which the end of the process does too: its bridge comes later, and meanwhile
+    another process may look for one.
+    """
     others = [subnet for link, subnet in taken_subnets().items() if link != f"{prefix}br0"]
     for third in range(256):
         subnet = ipaddress.ip_network(f"10.77.{third}.0/24")
-        if not any(subnet.overlaps(other) for other in others):
-            return str(subnet)
+        if any(subnet.overlaps(other) for other in others):
+            continue
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0lab {subnet}")  # of the machine's own name space: no file is left behind
+        except OSError:
+            mark.close()
+            continue
+        return str(subnet), mark
     raise LabError("No subnet 10.77.x.0/24 is free; name one in LAB_SUBNET.")
 
 

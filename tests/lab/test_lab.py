@@ -372,3 +372,11 @@ def test_the_command_lists_its_verbs():
         "base create start wait stop cut reboot freeze thaw partition heal unplug destroy down status ssh save".split()
     )
     assert done.returncode == 0 and [verb for verb in verbs if not re.search(rf"(?m)^    {verb}\b", done.stdout)] == []
+
+
+def test_two_labs_that_are_made_at_once_take_two_subnets():
+    one, other = Lab.of(["a"], prefix="sub1"), Lab.of(["a"], prefix="sub2")
+    taken = str(one.network.subnet)
+    assert not one.network.subnet.overlaps(other.network.subnet)
+    one.held.close()
+    assert str(Lab.of(["a"], prefix="sub3").network.subnet) == taken, "what was given back is free again"
