@@ -43,6 +43,8 @@ def configuration(layout: Layout, host: Host, passwords: Passwords, memory_mb: i
         "bootstrap": {
             "dcs": dynamic(layout, memory_mb),
             "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"],
+            # Patroni 3.0 calls a file without it invalid, though it takes what is said below.
+            **({"pg_hba": hba(layout)} if layout.release == "bookworm" else {}),
         },
         "postgresql": {
             "listen": f"{host.private_address},127.0.0.1:{POSTGRESQL_PORT}",
