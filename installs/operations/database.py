@@ -20,7 +20,7 @@ from installs.steps import HostStep
 from installs.wanted import Wanted
 from inventory.connectors.ssh import Command, Hidden, Host
 from inventory.layout import Part
-from runs.operations import Context, Later, operation
+from runs.operations import Context, Later, OperationError, operation
 
 _STORED = "SELECT rolpassword FROM pg_authid WHERE rolname = 'deployon' AND rolcanlogin"
 _OWNED = """
@@ -58,8 +58,13 @@ class ConfigurePatroni(Configure):
         """A member at work has its ports in use itself, which the checker holds against it."""
         command = Command("runuser", "-u", "postgres", "--", "patroni", "--validate-config", patroni.PATH)
         done = host.run(command, codes=None)
-        if done.code != 0 and faults_besides_ports(f"{done.stdout}\n{done.stderr}"):
-            host.run(command)
+        faults = faults_besides_ports(f"{done.stdout}\n{done.stderr}")
+        if done.code != 0 and faults:
+            raise OperationError(
+                f"Patroni does not take its new configuration on {self.host}: {' '.join(faults)[:600]} The file is "
+                f"{patroni.PATH}, checked with `patroni --validate-config`. Put right what it names, then resume.",
+                cause="configuration",
+            )
 
     def tell(self, wanted: Wanted, host: Host, files: Sequence[RenderedFile]) -> None:
         """A member at work reads the file again without a restart."""

@@ -29,7 +29,7 @@ from tests.installs.test_clusters import public_key
 from tests.runs.drive import drive
 
 pytestmark = pytest.mark.django_db
-STEPS = 52  # of an install of three compact hosts, see golden/plan-compact.txt
+STEPS = 56  # of an install of three compact hosts, see golden/plan-compact.txt
 
 
 @pytest.fixture
