@@ -55,10 +55,10 @@ class ConfigurePatroni(Configure):
         return patroni.files(wanted.layout, wanted.layout.host(self.host), wanted.passwords, host.facts().memory)
 
     def validate(self, wanted: Wanted, host: Host) -> None:
-        """A member at work has its ports in use itself, which the checker holds against it."""
+        """The checker also looks at ports of this host and at those of others, which may be as they are."""
         command = Command("runuser", "-u", "postgres", "--", "patroni", "--validate-config", patroni.PATH)
         done = host.run(command, codes=None)
-        faults = faults_besides_ports(f"{done.stdout}\n{done.stderr}")
+        faults = faults_of_file(f"{done.stdout}\n{done.stderr}")
         if done.code != 0 and faults:
             raise OperationError(
                 f"Patroni does not take its new configuration on {self.host}: {' '.join(faults)[:600]} The file is "
@@ -73,9 +73,14 @@ class ConfigurePatroni(Configure):
         host.run(Command("systemctl", "reload-or-restart", "patroni"), timeout=90)
 
 
-def faults_besides_ports(told: str) -> list[str]:
-    """What Patroni's checker wrote, without that a port is taken: systemd tells of that where it is somebody else's."""
-    return [line for line in told.splitlines() if line.strip() and "already in use" not in line]
+def faults_of_file(told: str) -> list[str]:
+    """What Patroni's checker holds against the file itself.
+
+    That a port is taken systemd tells where it is somebody else's; that a host of etcd does not answer is no fault of the file: it
+    joins after this, or is lost.
+    """
+    beside = ("already in use", "is not reachable")
+    return [line for line in told.splitlines() if line.strip() and not any(words in line for words in beside)]
 
 
 @operation("patroni.healthy")

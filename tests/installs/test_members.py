@@ -200,10 +200,13 @@ def test_only_settings_that_differ_are_told():
     assert database_members.differing_settings("", {"ttl": 20}) == {"ttl": 20}
 
 
-def test_that_its_ports_are_in_use_is_not_held_against_a_member_at_work():
-    told = "postgresql.listen 10.81.0.11,127.0.0.1:5432 didn't pass validation: Port 5432 is already in use.\n"
-    assert database.faults_besides_ports(told) == []
-    assert database.faults_besides_ports(f"{told}ttl is not an integer\n") == ["ttl is not an integer"]
+def test_that_its_ports_are_in_use_or_a_host_that_joins_does_not_answer_yet_is_not_held_against_a_member_at_work():
+    told = (
+        "etcd.hosts 10.81.0.11:2379,10.81.0.14:2379 didn't pass validation: '10.81.0.14:2379 is not reachable'\n"
+        "postgresql.listen 10.81.0.11,127.0.0.1:5432 didn't pass validation: Port 5432 is already in use.\n"
+    )
+    assert database.faults_of_file(told) == []
+    assert database.faults_of_file(f"{told}ttl is not an integer\n") == ["ttl is not an integer"]
 
 
 # --- RabbitMQ ---
