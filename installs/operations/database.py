@@ -56,7 +56,10 @@ class ConfigurePatroni(Configure):
 
     def validate(self, wanted: Wanted, host: Host) -> None:
         """The checker also looks at ports of this host and at those of others, which may be as they are."""
-        command = Command("runuser", "-u", "postgres", "--", "patroni", "--validate-config", patroni.PATH)
+        # Not in the home of whoever logged in, of which postgres would say that it is closed to it.
+        command = Command(
+            *("runuser", "-u", "postgres", "--", "env", "--chdir=/"), "patroni", "--validate-config", patroni.PATH
+        )
         done = host.run(command, codes=None)
         faults = faults_of_file(f"{done.stdout}\n{done.stderr}")
         if done.code != 0 and faults:
