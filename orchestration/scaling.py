@@ -17,6 +17,11 @@ from orchestration.runner_types import BlueprintProblem, JobHost, Row
 from orchestration.scaling_models import Modification
 
 UNBOUNDED = -1
+# Where numbers stand: current, planned, least, most.
+NODE_COUNTS = (
+    "number_of_instances", "planned_number_of_instances", "min_number_of_instances", "max_number_of_instances",
+)  # fmt: skip
+GROUP_COUNTS = ("current_instances", "planned_instances", "min_instances", "max_instances")
 HINTS = ("removed_ids_include_hint", "removed_ids_exclude_hint")
 MOST = 10_000  # instances of one node or group: what one request may make
 
@@ -40,29 +45,24 @@ class Scalable:
 
 def scalables(local: LocalDeployment) -> dict[str, Scalable]:
     """Scaling groups and nodes by name. A group hides a node of its name, as it does for the workflow."""
-    found = {}
-    for name, body in local.nodes.values_list("name", "body"):
-        current = int(body.get("number_of_instances", 1))
-        found[name] = Scalable(
-            name=name,
-            is_group=False,
-            current=current,
-            planned=int(body.get("planned_number_of_instances", current)),
-            least=int(body.get("min_number_of_instances", 0)),
-            most=int(body.get("max_number_of_instances", UNBOUNDED)),
-        )
+    found = {name: read(name, body, NODE_COUNTS) for name, body in local.nodes.values_list("name", "body")}
     for name, group in ((local.plan or {}).get("scaling_groups") or {}).items():
-        kept = group.get("properties") or {}
-        current = int(kept.get("current_instances", 1))
-        found[name] = Scalable(
-            name=name,
-            is_group=True,
-            current=current,
-            planned=int(kept.get("planned_instances", current)),
-            least=int(kept.get("min_instances", 0)),
-            most=int(kept.get("max_instances", UNBOUNDED)),
-        )
+        found[name] = read(name, group.get("properties") or {}, GROUP_COUNTS, is_group=True)
     return found
+
+
+def read(name: str, counts: Row, keys: tuple[str, str, str, str], *, is_group: bool = False) -> Scalable:
+    """From the numbers under `keys`: how many there are, are planned, at least and at most."""
+    current, planned, least, most = keys
+    there = int(counts.get(current, 1))
+    return Scalable(
+        name=name,
+        is_group=is_group,
+        current=there,
+        planned=int(counts.get(planned, there)),
+        least=int(counts.get(least, 0)),
+        most=int(counts.get(most, UNBOUNDED)),
+    )
 
 
 def check(local: LocalDeployment, wanted: Row) -> Row:

@@ -103,7 +103,7 @@ class Caretaker(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="caretaker", daemon=True)
         self._ended = threading.Event()
-        self._beat_at = self._lease_at = self._house_at = 0.0
+        self._lease_at = self._house_at = 0.0
         self._is_leader = False
         self._watch = workers.Watch()
         self._suspects: dict[int, int] = {}
@@ -123,13 +123,14 @@ class Caretaker(threading.Thread):
         """Wait for the alarm, then do what is due."""
         alarm.wait(LOOK_SECONDS)
         now = time.monotonic()
-        if now - self._beat_at >= settings.RUN_HEARTBEAT_SECONDS or not self._beat_at:
+        if now - self._watch.beat_at >= settings.RUN_HEARTBEAT_SECONDS or not self._watch.beat_at:
             self._watch.beat(now)
             self._suspects = workers.hand_on_lost(self._suspects)
-            self._beat_at = now
         if now - self._lease_at >= LEASE_SECONDS / 3 or not self._lease_at:
             self._is_leader = workers.hold_lease("sweeper", LEASE_SECONDS)
             self._watch.look(now)
+            if not self._is_leader:
+                self._watch.lost.clear()  # they are the concern of whoever sweeps
             self._lease_at = now
         if self._is_leader and not self._ended.is_set():
             patience = self._watch.patience(now)

@@ -80,16 +80,16 @@ class Watch:
 
     def __init__(self) -> None:
         self.alive: set[uuid.UUID] = set()
-        self.lost: set[uuid.UUID] = set()  # died, and their messages were not handed out again
-        self._beat_at = 0.0
+        self.lost: set[uuid.UUID] = set()  # died, and their messages were not handed out again by the one who sweeps
+        self.beat_at = 0.0  # when this process said last that it lives, as of time.monotonic
         self._patient_until = self._lost_at = 0.0
 
     def beat(self, now: float) -> None:
         """Say that this process lives; `now` in seconds, as of time.monotonic."""
         beat()
-        if self._beat_at and now - self._beat_at > 2 * settings.RUN_HEARTBEAT_SECONDS:
+        if self.beat_at and now - self.beat_at > 2 * settings.RUN_HEARTBEAT_SECONDS:
             self._patient_until = now + settings.RUN_DEAD_AFTER_SECONDS / 2
-        self._beat_at = now
+        self.beat_at = now
 
     def can_tell(self, now: float) -> bool:
         """False while others may not have had the time to say that they live."""

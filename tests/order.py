@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 LONG = re.compile(
-    r"tests/(portal/test_demo|\w+/test_\w+_lab|lab/test_|pages/test_\w*in_browser|\w+/test_two_workers|deployon/test_crashes"
+    r"tests/(portal/test_demo|\w+/test_\w+_lab\.py|lab/test_|pages/test_\w*in_browser|\w+/test_two_workers|deployon/test_crashes"
     r"|deployon/test_real_sub_managers|deployon/test_worlds_that_change|orchestration/cfy/|installs/test_drills_counter|runs/test_processes)"
 )
 

@@ -58,7 +58,7 @@ def test_an_address_with_tls_demands_a_certificate_of_the_given_authority(tmp_pa
 
 
 def test_a_worker_declares_nothing_at_brokers_that_it_does_not_work_with():
-    """It took 20 s for one that is lost, so that a worker's own connection was given up meanwhile, whenever it had connected anew."""
+    """It took half a minute for one that is lost, so that a worker's own connection was given up meanwhile, whenever it had connected anew."""
     from celery.worker.consumer import Consumer as Usual
 
     from portal.celery import Consumer, app
