@@ -15,6 +15,8 @@ from runs.operations import Context, Later, OperationError
 MEMORY = "detached"  # {name: {"unit", "offset", "starts", "since", "looks", "is_done", "told_at"}}; no output: it may hold secrets
 MOST_STARTS = 5  # a script during which the host goes down each time is the reason for it
 FIRST_LOOK_SECONDS, LOOK_GROWTH, LONGEST_LOOK_SECONDS = 0.5, 1.4, 5.0
+# What writes all the time is looked at every 1.4 s or so: each look costs both machines some, and there are many hosts.
+TALKING_LOOKS = 3
 GAP_SECONDS = 1.0  # between two events with output
 LONGEST_EVENT = 4000  # characters
 MOST_PIECES = 32
@@ -110,7 +112,7 @@ def _start(context: Context, host: Host, work: Work, memory: dict[str, Any], *, 
 def _tell(context: Context, host: Host, work: Work, memory: dict[str, Any], progress: Progress) -> str:
     """What it wrote becomes an event, at most one a second; returns its last line, "" where there is no new one."""
     if progress.is_running and time.time() - memory.get("told_at", 0.0) < GAP_SECONDS:
-        return ""
+        return "\n".join(progress.output.rstrip().splitlines()[-1:])[-300:]
     pieces = [progress.output]
     offset = progress.next_offset
     while progress.has_more and len(pieces) < MOST_PIECES:
@@ -124,7 +126,7 @@ def _tell(context: Context, host: Host, work: Work, memory: dict[str, Any], prog
     if len(text) > LONGEST_EVENT:
         text = f"... {len(text) - LONGEST_EVENT} characters left out\n{text[-LONGEST_EVENT:]}"
     context.say(text, kind="output", host=work.host, script=work.name)
-    memory |= {"told_at": time.time(), "looks": 0}
+    memory |= {"told_at": time.time(), "looks": min(memory["looks"], TALKING_LOOKS)}
     return text.splitlines()[-1][-300:]
 
 

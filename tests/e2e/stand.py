@@ -153,7 +153,7 @@ class Stand:
 
     def members(self) -> list[dict[str, Any]]:
         """The database as Patroni sees it, asked at the first host that answers."""
-        command = ("timeout", "10", "patronictl", "-c", "/etc/patroni/config.yml", "list", "-f", "json")
+        command = ("timeout", "25", "patronictl", "-c", "/etc/patroni/config.yml", "list", "-f", "json")
         for name in self.hosts_with("database"):
             if self.lab.host(name).state == "up":
                 with contextlib.suppress(Exception):
@@ -162,10 +162,13 @@ class Stand:
         raise RuntimeError("Patroni answers at no database host.")
 
     def leader(self) -> str:
-        """The database host that leads now."""
-        for member in self.members():
-            if member["Role"] == "Leader":
-                return str(member["Member"])
+        """The database host that leads now; a busy machine is asked a second time."""
+        for _ in range(2):
+            with contextlib.suppress(RuntimeError):
+                for member in self.members():
+                    if member["Role"] == "Leader":
+                        return str(member["Member"])
+            time.sleep(1)
         raise RuntimeError("No database host leads.")
 
     def follower(self) -> str:

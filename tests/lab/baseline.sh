@@ -5,7 +5,8 @@
 #   baseline.sh up       makes and boots the ten hosts, installs them from that folder over SSH, prints the seconds of each phase
 #   baseline.sh down     takes them away
 #
-# db1-3: etcd, Patroni, PostgreSQL 17. mq1-3: RabbitMQ 4. app1-3: where managers would go. lb1: HAProxy 3. All: Prometheus.
+# db1-3: etcd, Patroni, PostgreSQL 17. mq1-3: RabbitMQ 4. app1-3: where managers go. lb1: HAProxy 3. All: Prometheus.
+# BUNDLE names a folder that `manage.py bundle` made: the management service is taken from there. Without it the three stay empty.
 # ETCD_HOSTS="app1 app2 app3" puts etcd elsewhere; TTL="30 10 10" makes Patroni calmer; RELEASE=bookworm is Debian 12, with PostgreSQL 15
 # and RabbitMQ 3.10. LAB_DIR, LAB_PREFIX, LAB_SUBNET as in the lab.
 set -euo pipefail
@@ -22,11 +23,13 @@ RELEASE=${RELEASE:-trixie}
 # Patroni before 3.0.3 takes a lost lock back without asking over etcd's version 3, and acknowledged rows are gone: there, version 2.
 case $RELEASE in trixie) PG=17 DCS=${DCS:-etcd3} ;; bookworm) PG=15 DCS=${DCS:-etcd} ;; *) echo "RELEASE is trixie or bookworm, not $RELEASE" >&2; exit 2 ;; esac
 DEBS=$LAB_DIR/baseline/debs-$RELEASE
+BUNDLE=${BUNDLE:-}
 declare -A PACKAGES=(
   [postgres]="postgresql-$PG patroni python3-etcd prometheus-postgres-exporter"
   [etcd]="etcd-server etcd-client"
   [queue]="rabbitmq-server"
   [balancer]="haproxy"
+  [service]="nginx python3-venv"
   [all]="prometheus prometheus-node-exporter"
 )
 
@@ -39,6 +42,7 @@ parts_of() {
   if has "$MQS" "$1"; then parts+=" queue"; fi
   if has "$ETCD_HOSTS" "$1"; then parts+=" etcd"; fi
   if [ "$1" = lb1 ]; then parts+=" balancer"; fi
+  if [ -n "$BUNDLE" ] && has "$APPS" "$1"; then parts+=" service"; fi
   echo "$parts"
 }
 to() {                                    # to HOST COMMAND: over SSH, standard input goes with it
@@ -48,7 +52,7 @@ to() {                                    # to HOST COMMAND: over SSH, standard 
 }
 on() {                                    # on HOST FUNCTION: runs one of the functions below over there
   local host=$1; shift
-  { declare -p PG DCS NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP
+  { declare -p PG DCS NET SUBNET LB DBS MQS APPS ALL ETCD_HOSTS TTL LOOP_WAIT RETRY SUPERUSER REPLICATION REWIND COOKIE APP BUNDLE KEY VAULT
     declare -f
     echo 'set -eu; H=$(hostname); IP=$(ip_of $H)'
     echo "{ $(printf '%s; ' "$@")} < /dev/null"; } | to "$host" bash -s
@@ -83,6 +87,14 @@ push() {                                  # the packages of a host's parts, one 
   tar -c "${dirs[@]}" | to "$1" 'mkdir -p /var/tmp/debs; tar -x --no-same-owner -C /var/tmp/debs'
 }
 push_all() { local host pids=() pid; for host in $ALL; do push "$host" & pids+=($!); done; for pid in "${pids[@]}"; do wait "$pid"; done; }
+push_service() {                          # the product and its wheels
+  local host pids=() pid wheels=3.13
+  [ "$RELEASE" = trixie ] || wheels=3.11
+  for host in $APPS; do
+    tar -c -C "$BUNDLE/product" . -C "$BUNDLE/wheels/$wheels" . | to "$host" 'mkdir -p /var/tmp/product; tar -x --no-same-owner -C /var/tmp/product' & pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid"; done
+}
 
 packages() {
   # Nothing starts by itself: etcd and RabbitMQ would each make a cluster of one, and keep it.
@@ -365,6 +377,10 @@ listen amqps
   option tcp-check
   default-server inter 2s fall 2 rise 1 on-marked-down shutdown-sessions check check-ssl verify required ca-file /etc/haproxy/pki/ca.crt
 $(for h in $MQS; do echo "  server $h $(ip_of "$h"):5671 verifyhost $h"; done)
+$([ -z "$BUNDLE" ] || for port in 443 53333; do
+    printf 'listen service_%s\n  bind :%s\n  balance source\n  option httpchk GET /readyz\n' $port $port
+    for h in $APPS; do echo "  server $h $(ip_of "$h"):$port check inter 1s rise 1 check-ssl verify required ca-file /etc/haproxy/pki/ca.crt verifyhost $h"; done
+  done)
 EOF
   haproxy -c -q -f /etc/haproxy/haproxy.cfg
   systemctl enable -q haproxy
@@ -415,15 +431,83 @@ EOF
   fi
 }
 
-works() {                                 # the balancer has found the leader, both replicas and three queue nodes
-  local up
+works() {                                 # the balancer has found the leader, both replicas, three queue nodes and the service on three hosts
+  local up wanted=6
+  [ -z "$BUNDLE" ] || wanted=12
   for _ in $(seq 200); do
     up=$(curl -s http://127.0.0.1:8405/metrics | grep -cE '^haproxy_server_status\{.*state="UP"\} 1' || :)
-    [ "$up" = 6 ] && return
+    [ "$up" = $wanted ] && return
     sleep 0.2
   done
-  echo "the balancer sees $up servers, not 6" >&2; return 1
+  echo "the balancer sees $up servers, not $wanted" >&2; return 1
 }
+
+# --- The management service: the product as docs/production.md has it, by hand. It finds the leader and a broker by itself.
+
+product() {
+  mkdir -p /opt/deployon
+  tar -xzf /var/tmp/product/deployon-*.tar.gz -C /opt/deployon --strip-components 1 --no-same-owner
+  cd /opt/deployon
+  python3 -m zipfile -e /var/tmp/product/uv-*.whl /var/tmp/uv
+  mv /var/tmp/uv/uv-*.data/scripts/uv /var/tmp/uv/program; chmod 755 /var/tmp/uv/program
+  export UV=/var/tmp/uv/program UV_CACHE_DIR=/var/tmp/uv/cache UV_OFFLINE=1 UV_NO_INDEX=1 UV_FIND_LINKS=/var/tmp/product UV_LINK_MODE=hardlink
+  UV_COMPILE_BYTECODE=1 scripts/venv.sh requirements.txt > /dev/null
+  UV_COMPILE_BYTECODE=1 .venv/bin/python -m orchestration.runner_setup > /dev/null
+  rm -rf /var/tmp/uv /var/tmp/product
+}
+service_database() {                      # the role and its database, at the host that leads
+  [ "$(runuser -u postgres -- psql -h /var/run/postgresql -tAc 'select pg_is_in_recovery()' postgres)" = f ] || return 0
+  echo "create role deployon login password '$APP'; create database deployon owner deployon" | tr ';' '\n' | sed 's/$/;/' |
+    runuser -u postgres -- psql -q -h /var/run/postgresql -v ON_ERROR_STOP=1 postgres
+}
+service() {
+  local h unit
+  useradd --system --home-dir /var/lib/deployon deployon
+  install -d -o deployon -g deployon -m 700 /var/lib/deployon
+  keys_for deployon /etc/deployon
+  for h in $DBS; do ip_of "$h"; done > /etc/deployon/databases
+  for h in $MQS; do ip_of "$h"; done > /etc/deployon/brokers
+  install -m 640 -g deployon /dev/stdin /etc/deployon/env <<EOF
+DEPLOYON_MODE='member'
+NODE_NAME='$H'
+PUBLIC_URL='https://$LB'
+ALLOWED_HOSTS='$LB,$IP,$H,127.0.0.1'
+TRUST_PROXY_HEADER='true'
+SSL_REDIRECT='false'
+DATABASE_URL='postgres://deployon:$APP@:5432/deployon?sslmode=verify-full&sslrootcert=/etc/deployon/ca.crt&target_session_attrs=read-write&connect_timeout=3'
+BROKER_URL='amqps://app:$APP@:5671//'
+DATABASE_HOSTS_FILE='/etc/deployon/databases'
+BROKER_HOSTS_FILE='/etc/deployon/brokers'
+BROKER_CA='/etc/deployon/ca.crt'
+SECRET_KEY='$KEY'
+VAULT_KEYS='$VAULT'
+DATA_DIR='/var/lib/deployon'
+EOF
+  for unit in "web .venv/bin/python manage.py up --no-workers --no-administrator --host 127.0.0.1 --port 8000" \
+      "worker@ .venv/bin/celery -A portal worker -P threads -c 4 -n %i@%%h -l WARNING"; do
+    printf '[Service]\nUser=deployon\nEnvironmentFile=/etc/deployon/env\nWorkingDirectory=/opt/deployon\nExecStart=/opt/deployon/%s\nRestart=always\nRestartSec=3\n[Install]\nWantedBy=multi-user.target\n' \
+      "${unit#* }" > "/etc/systemd/system/deployon-${unit%% *}.service"
+  done
+  cat > /etc/nginx/nginx.conf <<EOF
+user www-data;
+events {}
+http {
+  server {
+    listen 443 ssl; listen 53333 ssl;
+    ssl_certificate /etc/cluster-pki/host.crt; ssl_certificate_key /etc/cluster-pki/host.key;
+    location / { proxy_pass http://127.0.0.1:8000; proxy_set_header Host \$http_host; proxy_set_header X-Forwarded-Proto https; }
+  }
+}
+EOF
+  systemctl daemon-reload
+  systemctl enable -q deployon-web deployon-worker@1 deployon-worker@2 nginx
+  systemctl restart deployon-web deployon-worker@1 deployon-worker@2 nginx
+}
+service_works() {                         # through the balancer, in the end
+  for _ in $(seq 600); do curl -sf --cacert /etc/cluster-pki/ca.crt "https://$IP/readyz" > /dev/null && return; sleep 0.2; done
+  echo "the management service does not answer" >&2; return 1
+}
+serve() { each "$DBS" service_database; each "$APPS" service service_works; }
 
 # --- All of it
 
@@ -434,9 +518,14 @@ queue_servers() { each "$MQS" queue_node; on mq1 queue_users; }
 services() {
   local pids=() pid
   database & pids+=($!); queue & pids+=($!); phase 'HAProxy' each lb1 balancer & pids+=($!)
+  if [ -n "$BUNDLE" ]; then phase 'product' each "$APPS" product & pids+=($!); fi
   for pid in "${pids[@]}"; do wait "$pid"; done
 }
-secrets() { local name; for name in SUPERUSER REPLICATION REWIND APP COOKIE; do echo "$name=$(openssl rand -hex 16)"; done; }
+secrets() {
+  local name
+  for name in SUPERUSER REPLICATION REWIND APP COOKIE KEY; do echo "$name=$(openssl rand -hex 32)"; done
+  echo "VAULT=$(openssl rand -base64 32)"
+}
 hosts() {
   local h key=up/etc/ssh/ssh_host_ed25519_key.pub
   # shellcheck disable=SC2086
@@ -451,10 +540,12 @@ install_it() { phase 'install' install_phases; }
 install_phases() {
   phase 'certificates' certificates
   phase 'push packages' push_all
+  if [ -n "$BUNDLE" ]; then phase 'push product' push_service; fi
   phase 'packages' each "$ALL" names packages
   phase 'push certificates' push_certificates
   phase 'services' services
   phase 'monitoring' each "$ALL" monitoring
+  if [ -n "$BUNDLE" ]; then phase 'management service' serve; fi
   phase 'balancer sees all' on lb1 works
 }
 
