@@ -29,6 +29,7 @@ ELSEWHERE = {
     "label": "environments-label",
     "probe": "environments-probe",
     "workflow": "deployments-workflow",
+    "uninstall": "deployments-uninstall",
 }
 
 
@@ -40,7 +41,7 @@ def environments_act(request: TenantRequest) -> HttpResponse:
     if request.POST.get("all"):
         query = request.GET.copy()
         query.pop("page", None)
-        if request.POST.get("what") == "workflow":
+        if request.POST.get("what") in ("workflow", "uninstall"):
             query["of"] = "environments"
         return redirect(f"{address}?{query.urlencode()}")
     picked = [pk for pk in request.POST.getlist("selected") if pk.isdigit()]

@@ -27,7 +27,7 @@ from orchestration.value_fields import ValuesForm
 # Acts of the list that have a page of their own: (name of its address, what is added to the query)
 ELSEWHERE = {
     "workflow": ("deployments-workflow", ""),
-    "uninstall": ("deployments-workflow", "&workflow=uninstall"),
+    "uninstall": ("deployments-uninstall", ""),  # of the portal: it takes what rollouts placed as well
     "update": ("deployments-update", ""),
     "delete": ("deployments-delete", ""),
     "group": ("deployments-group", ""),

@@ -9,6 +9,7 @@ import deployon.api
 import installs.api
 import inventory.api
 import runs.api
+from portal.uninstall_api import Uninstalls
 
 
 class Router(DefaultRouter):
@@ -22,6 +23,8 @@ for app in (accounts.api, runs.api, inventory.api, installs.api, deployon.api):
     for prefix, viewset, basename in app.routes:
         # Names of their own: an address of the API must never be taken for the page of the same name.
         router.register(prefix, viewset, basename=f"api-{basename.removeprefix('api-')}")
+# What is about deployments made here and services placed on environments at once is neither app's.
+router.register("uninstalls", Uninstalls, basename="api-uninstall")
 
 
 class Schema(SpectacularAPIView):

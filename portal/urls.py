@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 from accounts.permissions import public
 from orchestration.wire.installation import Version as WireVersion
-from portal import views
+from portal import uninstall_views, views
 from portal.metrics import metrics
 
 urlpatterns = [
@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("runs.urls")),
     path("", include("inventory.urls")),
+    path("deployments/uninstall/", uninstall_views.deployments_uninstall, name="deployments-uninstall"),
     path("", include("orchestration.page_urls")),
     path("", include("installs.urls")),
     path("", include("deployon.urls")),

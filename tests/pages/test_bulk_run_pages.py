@@ -44,7 +44,7 @@ def test_what_was_ticked_is_carried_to_the_page_of_the_act(signed_in, alice, thr
     reply = client.post("/deployments/act/", {"what": "workflow", "selected": [row.deployment_id for row in three[:2]]})
     assert reply["Location"] == f"/deployments/workflow/?deployments={keys(three[:2])}"
     reply = client.post("/deployments/act/?q=web&page=3", {"what": "uninstall", "all": "1"})
-    assert reply["Location"] == "/deployments/workflow/?q=web&workflow=uninstall"
+    assert reply["Location"] == "/deployments/uninstall/?q=web"
     assert "tick the deployments first" in client.post("/deployments/act/", {"what": "workflow"}, follow=True).text
 
 
