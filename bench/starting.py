@@ -30,7 +30,8 @@ def run(repeat: int = 5) -> list[Row]:
     cold, warm, stop, memory, idle = [], [], [], [], []
     for _ in range(repeat):
         with folder() as path:
-            portal = PortalProcess(["up", "--port", "{port}"], data_dir=path, env=BASE | {"EMBEDDED_WORKERS": "4"})
+            env = BASE | {"EMBEDDED_WORKERS": "4"}
+            portal = PortalProcess(["up", "--port", "{port}"], data_dir=path, env=env, is_new=True)
             try:
                 cold.append(start(portal))
                 began = time.perf_counter()

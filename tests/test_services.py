@@ -1,7 +1,9 @@
 """The servers that other tests lean on are what they claim to be."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ import pytest
 from django.db import connection
 from kombu import Connection
 
-from tests.services import postgres
+from tests.services import postgres, sqlite
 from tests.services.shared import is_alive
 
 
@@ -39,6 +41,20 @@ def test_migrated_databases_have_the_tables_and_not_the_rows_of_the_test_before(
         guests = database.execute("SELECT count(*) FROM django_content_type WHERE app_label = 'tests'").fetchone()
     postgres.drop_database(second)
     assert guests == (0,)
+
+
+def test_a_copied_sqlite_database_has_all_migrations_and_nobody_in_it_and_replaces_none(tmp_path):
+    sqlite.copy_into(tmp_path)
+    env = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "ENV_FILE": "none"}
+    command = [sys.executable, str(sqlite.ROOT / "manage.py"), "migrate", "--check"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with contextlib.closing(sqlite3.connect(tmp_path / sqlite.NAME)) as database:
+        assert database.execute("SELECT count(*) FROM accounts_user").fetchone() == (0,)
+        database.execute("CREATE TABLE ours (a)")
+    sqlite.copy_into(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / sqlite.NAME)) as database:
+        assert database.execute("SELECT count(*) FROM ours").fetchone() == (0,)
 
 
 def test_rabbitmq_carries_a_message_on_a_quorum_queue(rabbitmq_url):

@@ -136,7 +136,7 @@ def test_a_second_process_on_one_data_folder_is_refused_and_so_is_a_taken_port(s
 
 
 def test_the_first_start_prints_a_one_time_password_and_the_second_does_not(spawn, tmp_path):
-    portal = spawn(["up", "--port", "{port}"], env=QUICK, data_dir=tmp_path / "data")
+    portal = spawn(["up", "--port", "{port}"], env=QUICK, data_dir=tmp_path / "data", is_new=True)
     assert portal.log().count("One-time password") == 1
     assert f"DeployOn is at {portal.url}/" in portal.log()
     assert portal.interrupt(10) == 0

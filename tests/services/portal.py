@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.services import sqlite
 from tests.services.shared import accepts, free_port, is_alive, keep, stop_keeper
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,8 @@ class PortalProcess:
 
     `ready` is the path that answers 200 once it may be used; None for a process that serves nothing, such as a worker.
     Starting it again after `kill()` keeps port and data folder: that is how a crash is played.
+    A fresh data folder gets the session's migrated database, as migrating takes most of the processor that a first start
+    takes; `is_new=True` leaves that to the process, where the first start is what is looked at.
     """
 
     def __init__(
@@ -33,9 +36,12 @@ class PortalProcess:
         env: dict[str, str] | None = None,
         ready: str | None = "/readyz",
         program: list[str] | None = None,
+        is_new: bool = False,
     ) -> None:
         self.data_dir, self.ready, self.port = data_dir, ready, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        # Another program may be of another version, whose database is its own affair.
+        self._is_copied = not is_new and program is None and command[0] == "up" and "DATABASE_URL" not in (env or {})
         program = program or [sys.executable, str(ROOT / "manage.py")]
         self.command = [*program, *(part.replace("{port}", str(self.port)) for part in command)]
         self.env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -48,6 +54,8 @@ class PortalProcess:
     def start(self, seconds: float = 60) -> PortalProcess:
         """Starts the process and waits until it is ready; raises RuntimeError with the end of its log where it is not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        if self._is_copied:
+            sqlite.copy_into(self.data_dir)
         self._status_file.unlink(missing_ok=True)
         keeper = keep(
             self.command,
