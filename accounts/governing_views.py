@@ -146,8 +146,11 @@ def user_list(request: PersonRequest) -> HttpResponse:
 
 @needs("audit.view")
 def audit_list(request: TenantRequest) -> HttpResponse:
-    """Who changed what in this tenant, when, through what."""
-    rows = reads.visible_audit(request.user, request.tenant).filter(chain=request.tenant.name)
+    """Who changed what in this tenant, when, through what; to system administrators what belongs to no tenant, too."""
+    may_see_all = may(request.user, "installation.manage")
+    is_installation = may_see_all and request.GET.get("of") == "installation"
+    chain = "" if is_installation else request.tenant.name
+    rows = reads.visible_audit(request.user, request.tenant).filter(chain=chain)
     search = request.GET.get("q", "").strip()
     if search:
         named, by, did = (
@@ -155,4 +158,11 @@ def audit_list(request: TenantRequest) -> HttpResponse:
         )
         rows = named | by | did
     page = Paginator(rows, 100).get_page(request.GET.get("page"))
-    return render(request, "accounts/audit.html", {"page": page, "search": search})
+    shown = {
+        "page": page,
+        "lines": [(entry, reads.differences(entry)) for entry in page],
+        "search": search,
+        "may_see_all": may_see_all,
+        "is_installation": is_installation,
+    }
+    return render(request, "accounts/audit.html", shown)

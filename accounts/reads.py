@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django.db.models import Q, QuerySet
 
 from accounts.models import AuditEntry, Secret, Tenant, User, Visibility
@@ -25,3 +28,18 @@ def visible_audit(user: User, tenant: Tenant | None) -> QuerySet[AuditEntry]:
     if may(user, "installation.manage"):
         return AuditEntry.objects.all()
     return AuditEntry.objects.filter(chain=tenant.name) if tenant else AuditEntry.objects.none()
+
+
+def differences(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """What an entry says has changed: (name, before, after) as people read it; what stayed is left out."""
+    before, after = entry.before or {}, entry.after or {}
+    names = list(dict.fromkeys((*before, *after)))
+    pairs = ((name, before.get(name), after.get(name)) for name in names)
+    return [(name, spelt(old), spelt(new)) for name, old, new in pairs if old != new]
+
+
+def spelt(value: Any) -> str:
+    """A stored value as text; nothing for what is not there."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)

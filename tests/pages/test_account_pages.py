@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from accounts import audit
 from accounts.models import ApiToken, Membership, Secret, User
 from tests import factories
 
@@ -120,6 +121,32 @@ def test_the_audit_page_shows_this_tenant_only(signed_in, admin, acme, other):
     page = signed_in(admin, acme).get("/audit/").text
     assert "of-acme" in page and "of-other" not in page
     assert "of-acme" not in signed_in(admin, acme).get("/audit/?q=nosuch").text
+
+
+def test_the_audit_page_says_what_changed_value_by_value(signed_in, admin, acme):
+    by = factories.actor(admin)
+    before, after = {"a": 1, "b": "x"}, {"a": 1, "b": ["é"]}
+    audit.record(by=by, tenant=acme, action="site.update", row=acme, before=before, after=after)
+    page = signed_in(admin, acme).get("/audit/?q=site.update").text
+    assert "1 value" in page and "<del>x</del>" in page and "[&quot;é&quot;]" in page
+    assert "{&#x27;" not in page and ">a</dt>" not in page
+
+
+def test_an_administrator_finds_what_belongs_to_no_tenant_and_nobody_else_does(signed_in, admin, alice, acme):
+    factories.secret(acme, "of-acme", by=factories.actor(admin))
+    signed_in(admin).post("/users/", {"username": "dora", "password": "a-first-password"})
+    client = signed_in(admin, acme)
+    assert "user.create" not in client.get("/audit/").text and "of=installation" in client.get("/audit/").text
+    page = client.get("/audit/?of=installation").text
+    assert "user.create" in page and "dora" in page and "of-acme" not in page
+    factories.member(alice, acme, "manager")
+    page = signed_in(alice, acme).get("/audit/?of=installation").text
+    assert "dora" not in page and "of=installation" not in page and "of-acme" in page
+
+
+def test_a_role_is_taken_after_a_question(signed_in, admin, alice, acme):
+    page = signed_in(admin).get(f"/tenants/{acme.pk}/").text
+    assert "Take the role of alice?" in page and "data-cancel" in page
 
 
 def test_switching_the_tenant_stays_on_lists_and_leaves_rows(signed_in, admin, acme, other):
