@@ -16,6 +16,7 @@ from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from accounts.revisions import SEEN, Changed, revision_of
+from accounts.revisions import shown as told
 from inventory import editable, exposing, labels, probing
 from inventory.credentials import sharing
 from inventory.forms import EnvironmentForm, LabelsForm
@@ -76,6 +77,8 @@ def environment_change(request: TenantRequest, environment_id: int) -> HttpRespo
             return redirect("environment", environment.pk)
         except Changed as changed:
             show_errors(form, changed)
+            if "display_name" in changed.changes:  # which the form calls by another name
+                form.add_error("name", f"Changed meanwhile: it is now {told(changed.changes['display_name'])}.")
             seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)

@@ -85,9 +85,8 @@ def check(local: LocalDeployment, wanted: Row) -> Row:
             raise bad_parameters(f"{name}: `instances` must be a whole number, 0 or more, and is {count!r}")
         # Where there are more or fewer than allowed, a step in the right direction is fine.
         if count > one.current and count > (MOST if one.most == UNBOUNDED else one.most):
-            raise bad_parameters(
-                f"{name} may have {one.limits} instances, at most {MOST:,} at once: {count:,} are too many."
-            )
+            limits = f"at most {MOST:,}" if one.most == UNBOUNDED else one.limits
+            raise bad_parameters(f"{name} may have {limits} instances: {count:,} are too many.")
         if count < one.current and count < one.least:
             raise bad_parameters(f"{name} may have {one.limits} instances: {count:,} are too few.")
         checked[name] = {"instances": count, **{hint: ids_of(name, change, hint) for hint in HINTS}}

@@ -64,6 +64,14 @@
   }
   countSelected(); // the browser may have kept the ticks of an earlier visit
 
+  /* What is wrong with a form is in view, and the first wrong field has the focus, also where the form stands below a long list. */
+  const wrong = document.querySelector("main form [aria-invalid=true]") || document.querySelector("main form .note.bad[role=alert]");
+  if (wrong) {
+    if (wrong.matches("[aria-invalid=true]") && document.activeElement === document.body) wrong.focus({ preventScroll: true });
+    const place = wrong.getBoundingClientRect();
+    if (place.top < 60 || place.bottom > window.innerHeight - 70) wrong.scrollIntoView({ block: "center" });
+  }
+
   document.addEventListener("keydown", (event) => {
     const typing = /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
     if (event.key === "/" && !typing) {

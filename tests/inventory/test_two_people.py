@@ -154,11 +154,13 @@ def test_an_environment_changed_by_api_is_told_on_the_page_with_the_credential_o
     token = "ctok-admin-0"
     assert api.send("patch", "environments/plant", {"credential": {"token": token}}).status_code == 200
 
+    api.send("patch", "environments/plant", {"display_name": "Works"})
     reply = browser.post(f"/environments/{plant.pk}/change/", sent)
 
+    assert "Changed meanwhile: it is now “Works”." in reply.text
     assert reply.status_code == 409 and "credential is now “plant-token of" in reply.text
     assert token not in reply.text and token not in seen_in(reply)
-    assert Deployment.objects.get(pk=plant.deployment_id).display_name == "plant"
+    assert Deployment.objects.get(pk=plant.deployment_id).display_name == "Works"
     sent[SEEN] = seen_in(reply)
     assert browser.post(f"/environments/{plant.pk}/change/", sent).status_code == 302
 

@@ -18,7 +18,7 @@ def main() -> None:
     from tests import factories
     from tests.installs import layouts
 
-    alice, _ = factories.alice(), factories.bob()
+    alice, _, _ = factories.alice(), factories.bob(), factories.charlie()
     by, acme = factories.actor(alice), Tenant.objects.get(name="acme")
     for tenant in (acme, Tenant.objects.get(name=Tenant.DEFAULT)):
         if not Cluster.objects.filter(tenant=tenant).exists():

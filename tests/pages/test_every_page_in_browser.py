@@ -113,3 +113,40 @@ def test_the_keyboard_reaches_search_and_content_first(installation, browser, fi
     page.locator("input[name=selected]").first.uncheck()
     assert page.evaluate("document.querySelector('[data-select-all]').indeterminate")
     context.close()
+
+
+def test_what_is_wrong_with_a_form_below_a_list_is_in_view_and_has_the_focus(installation, browser, filled):
+    context = browser.new_context(viewport=PHONE, storage_state=filled)
+    page = context.new_page()
+    page.goto(f"{installation.url}/sites/")
+    for number in range(14):  # a list that is longer than the screen
+        page.fill("#id_name", f"site-{number}")
+        page.click("text=Create site")
+        page.wait_for_load_state("load")
+    page.fill("#id_name", 'a "quoted" name')
+    page.click("text=Create site")
+    page.wait_for_selector("main [aria-invalid=true]")
+    assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
+    place = page.evaluate(
+        "(() => { const r = document.activeElement.getBoundingClientRect(); return [r.top, r.bottom]; })()"
+    )
+    assert place[0] > 0 and place[1] < PHONE["height"] - 60
+    described = page.evaluate(
+        "document.activeElement.getAttribute('aria-describedby').split(' ').every(id => document.getElementById(id))"
+    )
+    assert described
+    context.close()
+
+
+def test_names_and_buttons_of_lists_beside_a_form_are_whole(installation, browser, filled):
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=filled)
+    page = context.new_page()
+    page.goto(f"{installation.url}/sites/")
+    sizes = page.evaluate(
+        "(() => { const t = document.querySelector('main .tw'); return [t.scrollWidth, t.clientWidth]; })()"
+    )
+    assert sizes[0] <= sizes[1] + 1
+    page.goto(f"{installation.url}/environments/")
+    page.locator("input[name=selected]").first.check()
+    assert "Check 1…" in page.inner_text(".bulk")
+    context.close()

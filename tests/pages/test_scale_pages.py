@@ -71,7 +71,7 @@ def test_more_are_previewed_then_begun_as_the_workflow_scale(signed_in, alice, w
     first = client.get(address).text
     assert "1 to 4" in first and "scaling group" in first and "What would happen" not in first
     reply = look(client, web, entity="host", instances=4)
-    assert "2 host" in reply.text and "2 app" in reply.text
+    assert "2 host" in reply.text and "2 app" in reply.text and "Scale host to 4<" in reply.text
     assert web.instances.count() == 5 and not Execution.objects.filter(workflow="scale").exists()
     started = look(client, web, entity="host", instances=4, what="start", shown=shown(reply))
     execution = Execution.objects.get(workflow="scale")
