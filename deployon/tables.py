@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from typing import Any
 
 import yaml
 from django.core.exceptions import ValidationError
 
 from deployon.inputs import Schema, from_text
+from inventory.described_files import csv_rows
 
 LONGEST = 1024 * 1024  # characters
 MOST = 10_000  # rows
@@ -26,8 +26,8 @@ def read_table(text: str, schema: Schema) -> Table:
     if len(text) > LONGEST:
         raise refused(f"It is longer than {LONGEST // 1024} kB. Roll out in parts.")
     first = text.lstrip("\ufeff").strip()
-    if first.split("\n", 1)[0].split(",")[0].strip().strip('"').lower() == KEY:
-        table = _read_csv(first, schema)
+    if re.split(r"[,;\n]", first, maxsplit=1)[0].strip().strip('"').lower() == KEY:
+        table = _read_csv(text, schema)
     else:
         table = rows_of(_loaded(first))
     check_names(table, schema)
@@ -94,23 +94,20 @@ def _loaded(text: str) -> Any:
 
 
 def _read_csv(text: str, schema: Schema) -> Table:
-    reader = csv.DictReader(io.StringIO(text))
-    reader.fieldnames = [str(name).strip() for name in reader.fieldnames or ()]
-    if len(set(reader.fieldnames)) != len(reader.fieldnames):
-        raise refused("Two columns have the same name. Leave one of them.")
-    rows: list[dict[str, Any]] = []
     try:
-        for row in reader:
-            if None in row:
-                raise refused(f"Line {reader.line_num} has more fields than columns. Quote values with commas.")
-            given = {
-                name: cell for name, cell in row.items() if name != reader.fieldnames[0] and cell not in (None, "")
-            }
-            place = (row[reader.fieldnames[0]] or "").strip()
-            if not place and not given:
-                continue
-            typed = {name: from_text(schema.get(name, {}), cell) for name, cell in given.items()}
-            rows.append({KEY: place, **typed})
-    except csv.Error as error:
-        raise refused(f"Line {reader.line_num} is no CSV: {error}.") from None
-    return rows_of(rows)
+        head, rows = csv_rows(text)
+        table: Table = {}
+        lines: dict[str, int] = {}
+        for line, row in rows:
+            place = row.pop(head[0], "").strip()
+            if not place:
+                raise refused(f"Line {line} names no environment. The first column is its name.")
+            if place in lines:
+                raise refused(f"{place} has two rows, in lines {lines[place]} and {line}. Leave one of them.")
+            if len(table) == MOST:
+                raise refused(f"It has more than {MOST:,} rows. Roll out in parts.")
+            table[place] = {name: from_text(schema.get(name, {}), cell) for name, cell in row.items() if cell != ""}
+            lines[place] = line
+    except ValidationError as error:
+        raise error if hasattr(error, "error_dict") else refused(" ".join(error.messages)) from None
+    return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -84,20 +85,66 @@ def read_yaml(text: str) -> YamlFile:
         raise ValidationError(f"This is no YAML ({where}: {words}). Correct that line.") from None
 
 
+def csv_rows(text: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """(names of the columns, (line, cells by column) of each row that holds something); commas or semicolons, as the first line has them.
+
+    ValidationError names the line that breaks it.
+    """
+    text = text.lstrip("\ufeff")
+    bare = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])  # a name in quotes may hold either
+    delimiter = ";" if bare.count(";") > bare.count(",") else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    records = _records(reader)
+    _, cells = next(records, (0, []))
+    head = _without_tail([cell.strip() for cell in cells], 0)
+    if twice := sorted({name for name in head if head.count(name) > 1}):
+        raise ValidationError(
+            f"Two columns have the same name: {', '.join(twice) or 'without one'}. Leave one of them."
+        )
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for line, found in records:
+            cells = _without_tail(found, len(head))
+            if len(cells) > len(head):
+                what = "semicolons" if delimiter == ";" else "commas"
+                raise ValidationError(f"Line {line} has more fields than columns. Quote values with {what}.")
+            yield line, dict(zip(head, cells, strict=False))
+
+    return head, rows()
+
+
+def _without_tail(cells: list[str], least: int) -> list[str]:
+    """Without empty cells at the end, such as spreadsheets write, as far as there are more than `least`."""
+    while len(cells) > least and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
+def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """(line on which it begins, cells) of each record that is not empty."""
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValidationError(
+            f"The record that begins in line {line} is no CSV: {error}. Look for a quotation mark that is not closed or not doubled."
+        ) from None
+
+
 def read_csv(text: str, columns: Sequence[str], *, key: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, what is given there) of each row, without empty cells; ValidationError for a wrong head, `key` missing, or a long row."""
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
-    head = reader.fieldnames or ()
+    head, rows = csv_rows(text)
     unknown = [column for column in head if column not in columns]
     if unknown or not head or (key and key not in head):
         raise ValidationError(
             f"The first line must name the columns{f', {key} among them' if key else ''}. "
             f"Unknown: {', '.join(map(str, unknown)) or ('none' if key else 'all')}; known: {', '.join(columns)}."
         )
-    for row in reader:
-        if None in row:
-            raise ValidationError(f"Line {reader.line_num} has more fields than columns. Quote values with commas.")
-        yield reader.line_num, {column: value.strip() for column, value in row.items() if value and value.strip()}
+    for line, row in rows:
+        yield line, {column: value.strip() for column, value in row.items() if value.strip()}
 
 
 def write_yaml(told: Mapping[str, Any]) -> str:

@@ -133,6 +133,8 @@ def test_one_bad_line_is_named_and_nothing_is_imported(acme, alice, double, stor
         ("endpoint\nx\n", "csv", "name among them"),
         ("name,labels\na,env\n", "csv", "key=value"),
         ("name\na,b\n", "csv", "more fields than columns"),
+        ("name;site\na;x;y\n", "csv", "Line 2 has more fields than columns. Quote values with semicolons"),
+        ('name,site\na,"x\n', "csv", "begins in line 2 is no CSV"),
         ("x", "json", "yaml or csv"),
     ],
 )
