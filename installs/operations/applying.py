@@ -168,14 +168,21 @@ class Rolled(Configure):
         host.run(Command("systemctl", "enable", self.unit))
         started_with = digest_of(self.counting(files))
         is_active = host.test(Command("systemctl", "is-active", "--quiet", self.unit))
+        began_with = self._read(host, self.started_marker)
+        if is_active and not began_with:
+            # A host that went down after its packages came begins what they enabled by itself: alone, without our files.
+            host.run(Command("systemctl", "stop", self.unit), timeout=150)
+            is_active = False
         if not is_active:
+            # The mark before the start: what is at work with a mark was begun by us, whenever we are killed.
+            self.mark(host, self.started_marker, started_with)
             self.begin(wanted, host)
-        elif self._read(host, self.started_marker) != started_with:
+        elif began_with != started_with:
             if danger := self.danger(wanted, host):
                 return Later(3.0, danger, deadline=300.0)
             context.say(f"Settings of {self.service} changed that count at its start: it is restarted on {self.host}.")
             host.run(Command("systemctl", "restart", self.unit), timeout=150)
-        self.mark(host, self.started_marker, started_with)
+            self.mark(host, self.started_marker, started_with)
         self.mark(host, self._marker, digest_of(files))
         return None
 

@@ -113,8 +113,8 @@ class JoinEtcd(HostStep):
         configure = ConfigureEtcd(self.cluster, self.host)
         host.run(Command("systemctl", "daemon-reload"))
         host.run(Command("systemctl", "enable", "etcd"))
-        start_etcd(host)
         configure.mark(host, configure.started_marker, digest_of(configure.counting(files)))
+        start_etcd(host)
         context.say(f"etcd begins on {self.host}.")
 
     def _next(self, host: Host, entry: dict[str, Any] | None) -> str:
