@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import F, Q
-from django.utils import timezone
 
 from deployon import drift
 from deployon.models import Placement, Scan
@@ -24,6 +23,7 @@ from inventory.driver.deployments import judge_situation
 from inventory.driver.order import ENVIRONMENT, SERVICE
 from inventory.label_rules import PARENT_KEY, TYPE_KEY
 from inventory.models import Environment
+from runs import clock
 
 TASK = "deployon.scan_environments"
 SECONDS = 60.0  # between two turns of the chore
@@ -66,7 +66,7 @@ def scan(environments: Sequence[Environment]) -> list[Scan]:
     placements = Placement.objects.filter(environment__in=list(stood)).exclude(state__in=drift.AT_WORK)
     for placement in placements.select_related("service", "desired_version__service", "environment__deployment"):
         stood[placement.environment_id].append(placement)
-    now, answered, silent = timezone.now(), [], []
+    now, answered, silent = clock.now(), [], []
     for environment in environments:
         found = answers[environment.pk]
         if isinstance(found, str):
@@ -122,7 +122,7 @@ def due(count: int = PER_TURN) -> list[Environment]:
     """Ready environments whose last look is older than SCAN_EVERY_SECONDS, the oldest first; 0 switches it off."""
     if settings.SCAN_EVERY_SECONDS <= 0:
         return []
-    before = timezone.now() - timedelta(seconds=settings.SCAN_EVERY_SECONDS)
+    before = clock.now() - timedelta(seconds=settings.SCAN_EVERY_SECONDS)
     answering = (Environment.State.READY, Environment.State.DEGRADED)
     rows = Environment.objects.filter(Q(scan__isnull=True) | Q(scan__looked_at__lt=before), state__in=answering)
     return for_asking(rows.order_by(F("scan__looked_at").asc(nulls_first=True)), count)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from inventory import ladder_words
 from inventory.connections import address_of, credential_of
@@ -21,6 +20,7 @@ from inventory.connectors.rungs import TITLES, Climb, Rung, RungState
 from inventory.models import Credential as CredentialRow
 from inventory.models import Deployment, Environment, Probe, SubManager
 from inventory.rollup import refresh_states
+from runs import clock
 
 KEPT = 200  # probes of one environment
 CAP_SECONDS = 8.0  # of a whole climb: somebody waits for it
@@ -32,7 +32,7 @@ def probe(environment: Environment, *, cap_seconds: float = CAP_SECONDS) -> Prob
 
     The row given is brought up to date. Never raises for what is wrong at the other side: that is what it tells.
     """
-    began_at = timezone.now()
+    began_at = clock.now()
     try:
         address = address_of(environment.sub_manager, environment.remote_tenant)
     except ValueError as error:
@@ -120,7 +120,7 @@ def _keep(environment: Environment, found: Climb, began_at: datetime) -> Probe:
         changes["last_seen_at"] = began_at
     before = environment.state
     if state != before:
-        changes["state_since"] = timezone.now()
+        changes["state_since"] = clock.now()
     environment.move(state, only_from=Environment.State.values, **changes)
     if found.is_ready:
         # As the genuine manager: an environment is installed from the moment that it was there.

@@ -10,10 +10,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
-from django.utils import timezone
 
 from inventory.models import Environment
 from inventory.probing import probe
+from runs import clock
 
 TASK = "inventory.watch_environments"
 SECONDS = 20.0  # between two turns
@@ -26,7 +26,7 @@ REFUSED_FACTOR = 12
 def due(now_count: int = PER_TURN) -> list[int]:
     """Environments whose last look is older than PROBE_EVERY_SECONDS, the oldest first; those that refused our credential wait longer."""
     every = timedelta(seconds=settings.PROBE_EVERY_SECONDS)
-    now = timezone.now()
+    now = clock.now()
     was_refused = Q(credential__last_failure_at__gte=F("last_probe_at"))
     is_old = Q(last_probe_at__lt=now - every) & ~was_refused
     is_very_old = Q(last_probe_at__lt=now - REFUSED_FACTOR * every)

@@ -21,6 +21,7 @@ from orchestration.models import Execution, LocalDeployment
 from orchestration.recurrence import Timing
 from orchestration.schedule_models import ExecutionSchedule
 from orchestration.workflows import merged_parameters
+from runs import clock
 
 # Times are whole minutes to people: what is late by less than this is not late.
 GRACE = datetime.timedelta(minutes=1)
@@ -131,7 +132,7 @@ def take(row: ExecutionSchedule, changes: Changes) -> None:
 
 def seen_until(row: ExecutionSchedule) -> datetime.datetime:
     """Times up to this are over: they have run, or are too long ago."""
-    moment = timezone.now() - GRACE
+    moment = clock.now() - GRACE
     latest = row.latest_execution
     return max(moment, latest.created_at) if latest is not None else moment
 
@@ -192,7 +193,7 @@ def schedule_once(*, by: Actor, local: LocalDeployment, at: datetime.datetime, c
 
 def fire_due(now: datetime.datetime | None = None) -> int:
     """Do what is due; the number of executions that were started."""
-    now = now or timezone.now()
+    now = now or clock.now()
     due = ExecutionSchedule.objects.filter(is_enabled=True, next_at__lte=now).order_by("next_at")
     return sum(fire(pk, now) for pk in list(due.values_list("pk", flat=True)[:AT_ONCE]))
 

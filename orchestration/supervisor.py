@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from orchestration import components
 from orchestration.folders import folder_of
@@ -106,7 +106,7 @@ class Supervisor:
                 raise Full(f"Waits for a free place: {len(self._ended)} executions run in this process.")
             self._ended[key] = threading.Event()
         claimed = Execution.objects.filter(pk=execution.pk, state=execution.state, held_by=execution.held_by)
-        if not claimed.update(held_by=self.name, heartbeat_at=timezone.now()):
+        if not claimed.update(held_by=self.name, heartbeat_at=Now()):
             with self._lock:
                 self._ended.pop(key).set()
             return
@@ -128,8 +128,9 @@ class Supervisor:
         node, _, rest = execution.held_by.partition("|")
         if node == settings.NODE_NAME[:64] and not Path(f"/proc/{rest.partition('|')[0]}").exists():
             return False
-        beat = execution.heartbeat_at
-        return beat is not None and timezone.now() - beat < timedelta(seconds=settings.RUN_DEAD_AFTER_SECONDS)
+        # By the database's clock, which also wrote it: those of two hosts may differ, and what is taken for dead is run twice.
+        limit = Now() - timedelta(seconds=settings.RUN_DEAD_AFTER_SECONDS)
+        return Execution.objects.filter(pk=execution.pk, heartbeat_at__gt=limit).exclude(held_by="").exists()
 
     def poke(self, execution: Execution) -> None:
         """Pass a cancel on at once where the execution runs here; elsewhere its own supervisor looks twice a second."""
@@ -192,7 +193,7 @@ class Supervisor:
                     self._pass_on(str(pk), KINDS[Execution.State(state)])
                 if time.monotonic() - beat >= settings.RUN_HEARTBEAT_SECONDS:
                     beat = time.monotonic()
-                    Execution.objects.filter(pk__in=keys, held_by=self.name).update(heartbeat_at=timezone.now())
+                    Execution.objects.filter(pk__in=keys, held_by=self.name).update(heartbeat_at=Now())
                 time.sleep(TICK_SECONDS)
         finally:
             connection.close()

@@ -7,7 +7,8 @@ import threading
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
+
+from runs import clock
 
 
 class Alarm:
@@ -26,11 +27,11 @@ class Alarm:
 
     def wait(self, seconds: float) -> None:
         """Sleep until the alarm rings, at most so long."""
-        end = timezone.now().timestamp() + seconds
+        end = clock.now().timestamp() + seconds
         with self._changed:
-            while (left := min(end, self._at.timestamp() if self._at else end) - timezone.now().timestamp()) > 0:
+            while (left := min(end, self._at.timestamp() if self._at else end) - clock.now().timestamp()) > 0:
                 self._changed.wait(left)
-            if self._at and self._at <= timezone.now():
+            if self._at and self._at <= clock.now():
                 self._at = None
 
 

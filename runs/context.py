@@ -6,8 +6,7 @@ import threading
 import time
 from typing import Any, TypeVar
 
-from django.utils import timezone
-
+from runs import clock
 from runs.events import NewEvent
 from runs.models import Run, Step
 from runs.operations import Writer
@@ -59,7 +58,7 @@ class StepContext:
 
     def say(self, message: str, *, kind: str = "message", **data: Any) -> None:
         told, masked = self.mask(message), self.mask_all(data)
-        event = NewEvent(self.run_id, self.top_id, self.step_id, kind[:64], told, masked, timezone.now())
+        event = NewEvent(self.run_id, self.top_id, self.step_id, kind[:64], told, masked, clock.now())
         with self._lock:
             self._said.append(event)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.errors import Conflict
-from runs import parents
+from runs import clock, parents
 from runs.ledger import nobody, opened
 from runs.models import Event, Run
 from runs.operations import REGISTRY
@@ -173,7 +172,7 @@ def cancel(run: Run, by: Actor) -> None:
 def _end_held(run: Run, request: str) -> bool:
     """A run that was never started is cancelled as it stands."""
     ended = run.move(
-        RunState.CANCELLED, only_from=RunState.HELD, why=request, cause=parents.NOT_STARTED, ended_at=timezone.now()
+        RunState.CANCELLED, only_from=RunState.HELD, why=request, cause=parents.NOT_STARTED, ended_at=clock.now()
     )
     if ended:
         parents.follow([run])

@@ -12,9 +12,8 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
-from runs import executor, parents, written
+from runs import clock, executor, parents, written
 from runs.context import StepContext
 from runs.events import NewEvent
 from runs.executor import Outcome
@@ -208,5 +207,5 @@ def record(book: Book, step: Step, outcome: Outcome) -> None:
         and operation is not None
         and operation.is_interruptible
     )
-    at = timezone.now() if is_urgent else timezone.now() + timedelta(seconds=outcome.later.seconds)
+    at = clock.now() if is_urgent else clock.now() + timedelta(seconds=outcome.later.seconds)
     book.wait(step, outcome.later, at)

@@ -8,8 +8,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-from django.utils import timezone
-
+from runs import clock
 from runs.context import StepContext
 from runs.decide import is_look
 from runs.models import Run
@@ -122,7 +121,7 @@ def _check_only(operation: Operation, context: StepContext) -> Outcome:
 def _later(later: Later, context: StepContext, is_applied: bool) -> Outcome:
     """Wait, unless the step has had all the time that the operation allows it."""
     started = context.step.started_at
-    if later.deadline is not None and started and (timezone.now() - started).total_seconds() >= later.deadline:
+    if later.deadline is not None and started and (clock.now() - started).total_seconds() >= later.deadline:
         return Outcome(
             StepState.FAILED, f"Not done after {later.deadline:.0f} s: {later.why}", "timeout", is_applied=is_applied
         )

@@ -15,8 +15,8 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from runs import clock
 from runs.models import Event, Run
 from runs.pokes import group_of
 from runs.reads import UNSETTLED_SECONDS, event_json, progress, why_waiting
@@ -58,8 +58,9 @@ def read_late(subject: Subject, cursor: int, young: Collection[int]) -> list[dic
 def read_last(subject: Subject) -> tuple[int, dict[int, float]]:
     """The last id, and the young ones, whose neighbours may still come: {id: when it may be forgotten}."""
     newest = list(subject.events.order_by("-id").values_list("id", "at")[:PAGE])
-    now, clock = timezone.now(), time.monotonic()
-    young = {pk: clock + UNSETTLED_SECONDS for pk, at in newest if (now - at).total_seconds() < UNSETTLED_SECONDS}
+    clock.read_if_old()
+    now, moment = clock.now(), time.monotonic()
+    young = {pk: moment + UNSETTLED_SECONDS for pk, at in newest if (now - at).total_seconds() < UNSETTLED_SECONDS}
     return (newest[0][0] if newest else 0), young
 
 
@@ -164,9 +165,9 @@ class Tail:
 
     def tell(self, news: News) -> None:
         """Send what is new to all live viewers, then how far the run is, where that has changed."""
-        clock = time.monotonic()
-        self.young = {pk: until for pk, until in self.young.items() if until > clock}
-        self.young |= {event["id"]: clock + UNSETTLED_SECONDS for event in (*news.late, *news.fresh)}
+        moment = time.monotonic()
+        self.young = {pk: until for pk, until in self.young.items() if until > moment}
+        self.young |= {event["id"]: moment + UNSETTLED_SECONDS for event in (*news.late, *news.fresh)}
         live = [viewer for viewer in self.viewers if viewer.is_live]
         for viewer in live if news.late else ():
             missing = [

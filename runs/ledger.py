@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
+from runs import clock
 from runs.alarm import expect
 from runs.bulk import update_rows
 from runs.decide import Decision, decide
@@ -62,7 +62,8 @@ class Book:
     """Some runs, locked, with their open steps; what is changed here is written when the book closes."""
 
     def __init__(self, run_ids: Collection[int], adopt: Adopt, skip_locked: bool) -> None:
-        self.now = timezone.now()
+        clock.read_if_old()
+        self.now = clock.now()
         self.adopt = adopt
         # NO KEY: events that name a locked run as theirs must not wait for it.
         rows = Run.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__in=run_ids).order_by("pk")

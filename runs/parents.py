@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
+from runs import clock
 from runs.ledger import Adopt, Book, nobody, opened
 from runs.models import Event, Run
 from runs.pokes import poke_after_commit
@@ -164,7 +164,7 @@ def begin_children(ids: list[int], adopt: Adopt) -> Book:
 def cancel_held(children: QuerySet[Run], why: str) -> int:
     """Cancel children that were never started; the number of them."""
     ids = list(children.filter(state=RunState.HELD).order_by("position").values_list("pk", "parent_id"))
-    now = timezone.now()
+    now = clock.now()
     Run.objects.filter(pk__in=[pk for pk, _ in ids], state=RunState.HELD).update(
         state=RunState.CANCELLED, why=why[:512], cause=NOT_STARTED, ended_at=now
     )
@@ -177,7 +177,7 @@ def cancel_held(children: QuerySet[Run], why: str) -> int:
 def tell(parent: Run, state: RunState, why: str) -> None:
     """The parent goes on; an event only where its state changes."""
     if parent.state != state:
-        more = {} if parent.started_at else {"started_at": timezone.now()}
+        more = {} if parent.started_at else {"started_at": clock.now()}
         parent.move(state, only_from=sorted(ACTIVE_RUN_STATES), why=why[:512], **more)
     elif parent.why != why:
         Run.objects.filter(pk=parent.pk).update(why=why[:512])
@@ -207,8 +207,8 @@ def end(parent: Run, counts: dict[str, int], is_over_budget: bool) -> None:
         only_from=sorted(ACTIVE_RUN_STATES),
         why=why,
         cause="children" if state == RunState.FAILED else "",
-        ended_at=timezone.now(),
-        started_at=parent.started_at or timezone.now(),
+        ended_at=clock.now(),
+        started_at=parent.started_at or clock.now(),
         is_pause_requested=False,
         next_look_at=None,
     )

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count
-from django.utils import timezone
 
+from runs import clock
 from runs.models import Event, Run
 from runs.parents import holder_of, why_locked
 from runs.states import ACTIVE_RUN_STATES, FINAL_RUN_STATES, RunState, StepState
@@ -58,7 +58,8 @@ def tail(run: Run, cursor: int, limit: int = 1000) -> tuple[list[Event], int]:
     That one stays before events of the last two seconds, so that none is missed that commits late: drop by id what comes twice.
     """
     events = events_after(run, cursor, limit)
-    settled = timezone.now() - timedelta(seconds=UNSETTLED_SECONDS)
+    clock.read_if_old()
+    settled = clock.now() - timedelta(seconds=UNSETTLED_SECONDS)
     for event in events:
         if event.at >= settled:
             break

@@ -14,10 +14,10 @@ from celery import current_app
 from celery.exceptions import CeleryError
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.db.models.functions import Now
 from kombu.exceptions import KombuError
 
-from runs import chores, parents, workers
+from runs import chores, clock, parents, workers
 from runs.alarm import alarm
 from runs.desk import Item
 from runs.models import Step, Worker
@@ -52,7 +52,7 @@ def sweep(send: Publish = publish, processes: int = 1, patience: float | None = 
 
     What nobody has begun after `patience` seconds is handed out once more.
     """
-    now = timezone.now()
+    now = clock.now()
     due = list(
         Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__lte=now)
         .order_by("next_look_at")
@@ -88,13 +88,13 @@ def keep_house(watch: workers.Watch) -> None:
         if handed := workers.hand_on_from_dead():
             logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)
         if watch.lost:
-            due = workers.make_due_again(timezone.now() + timedelta(seconds=expiry_seconds()))
+            due = workers.make_due_again(clock.now() + timedelta(seconds=expiry_seconds()))
             logger.warning(
                 "%d workers were lost; %d steps that they may have been told of are due again", len(watch.lost), due
             )
             watch.settle(time.monotonic())
     parents.advance_all()
-    Worker.objects.filter(heartbeat_at__lt=timezone.now() - timedelta(seconds=FORGET_SECONDS)).delete()
+    Worker.objects.filter(heartbeat_at__lt=Now() - timedelta(seconds=FORGET_SECONDS)).delete()
 
 
 class Caretaker(threading.Thread):
@@ -144,4 +144,4 @@ class Caretaker(threading.Thread):
     def stop(self) -> None:
         """End soon; the steps in hand are somebody else's concern."""
         self._ended.set()
-        alarm.set(timezone.now())
+        alarm.set(clock.now())

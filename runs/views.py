@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
@@ -17,7 +16,7 @@ from accounts.errors import Conflict
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from accounts.roles import may
-from runs import reads, services
+from runs import clock, reads, services
 from runs.models import Event, Run, Step
 from runs.states import FINAL_RUN_STATES, RunState
 
@@ -72,7 +71,8 @@ def tail_of(run: Run | None) -> dict[str, Any]:
         return {"events": [], "cursor": 0}
     own = run.events if run.parent_id else Event.objects.filter(top=run)
     latest = list(own.order_by("-id")[:TAIL])
-    settled = timezone.now() - timedelta(seconds=reads.UNSETTLED_SECONDS)
+    clock.read_if_old()
+    settled = clock.now() - timedelta(seconds=reads.UNSETTLED_SECONDS)
     cursor = next((event.pk for event in latest if event.at < settled), latest[-1].pk - 1 if latest else 0)
     return {"events": latest, "cursor": cursor}
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from runs import clock
 from runs.ledger import opened
 from runs.models import Lease, Step, Worker
 from runs.states import StepState
@@ -40,6 +40,7 @@ def beat() -> None:
     Worker.objects.update_or_create(
         pk=me.id, defaults={"heartbeat_at": Now()}, create_defaults={"name": name, "heartbeat_at": Now()}
     )
+    clock.read()
 
 
 def living() -> set[uuid.UUID]:
@@ -125,7 +126,7 @@ def make_due_again(until: datetime | None = None) -> int:
     due = Step.objects.filter(state__in=[StepState.PENDING, StepState.WAITING], next_look_at__isnull=False)
     if until is not None:
         due = due.filter(next_look_at__lte=until)
-    return due.update(next_look_at=timezone.now())
+    return due.update(next_look_at=clock.now())
 
 
 def hand_on_lost(suspects: dict[int, int]) -> dict[int, int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
 from installs.installing import active_run
 from installs.models import Checkup
 from inventory.clusters import move_cluster
 from inventory.health.values import Health
 from inventory.models import Cluster
+from runs import clock
 
 State = Cluster.State
 WATCHED = (State.READY, State.DEGRADED)
@@ -23,7 +22,7 @@ def follow(cluster: Cluster, row: Checkup) -> None:
     """Move the cluster's state where it is not what was seen. Work on it moves its state itself."""
     if cluster.state not in WATCHED:
         return
-    now = timezone.now()
+    now = clock.now()
     if row.verdict == Health.HEALTHY:
         if cluster.state == State.DEGRADED and cluster.why.startswith(MARK) and not active_run(cluster):
             move_cluster(cluster, State.READY, only_from=[State.DEGRADED])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from accounts import secrets
 from installs import certificates
 from installs.health.following import follow
@@ -21,6 +19,7 @@ from inventory.health.judging import judge
 from inventory.health.values import ClusterHealth, Health
 from inventory.layout import Layout
 from inventory.models import Cluster
+from runs import clock
 
 FRESH = timedelta(seconds=5)  # what is younger is not asked for again
 PATIENCE = timedelta(seconds=8)  # how long somebody else's look is waited for, by showing what was there before
@@ -29,7 +28,8 @@ NO_ACCESS = "its CA or its password is not stored here: plan changes, which make
 
 def checkup_of(cluster: Cluster, *, fresh: timedelta = FRESH) -> Checkup:
     """How the cluster is: what was seen a moment ago, else a new look. Several who ask at once look once."""
-    now = timezone.now()
+    clock.read_if_old()
+    now = clock.now()
     row = Checkup.objects.filter(cluster=cluster).first()
     if row is None:
         row, _ = Checkup.objects.get_or_create(
@@ -70,7 +70,7 @@ def look(layout: Layout, access: Access | None) -> ClusterHealth:
 def keep(cluster: Cluster, health: ClusterHealth) -> Checkup:
     """Store what was seen, and move the cluster's state where it calls for that. DoesNotExist where it was forgotten meanwhile."""
     cluster.refresh_from_db(fields=["state", "why"])
-    now = timezone.now()
+    now = clock.now()
     seen: dict[str, Any] = {
         "verdict": health.state,
         "told": health.as_json(),

@@ -6,13 +6,12 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
-
 from installs.models import Certificate, Checkup, ClusterRun
 from inventory.health.groups import WORDS
 from inventory.health.values import Health
 from inventory.layout import Part
 from inventory.models import Cluster
+from runs import clock
 
 STALE = datetime.timedelta(seconds=60)  # older than that, what was seen says nothing of now
 YEAR, SOON = 365, 30  # days: the length of a bar, and what is marked on it
@@ -38,7 +37,7 @@ class Expiry:
 
 def verdict_of(row: Checkup) -> Health:
     """What may be said now: of what was seen too long ago, nothing."""
-    return Health(row.verdict) if timezone.now() - row.looked_at < STALE else Health.UNKNOWN
+    return Health(row.verdict) if clock.now() - row.looked_at < STALE else Health.UNKNOWN
 
 
 def expiries(cluster: Cluster) -> list[Expiry]:

@@ -6,11 +6,10 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from django.utils import timezone
-
 from installs.health.following import WATCHED
 from installs.health.looking import access_of, keep, look
 from inventory.models import Cluster
+from runs import clock
 
 TASK = "installs.look_at_clusters"
 SECONDS = 15.0
@@ -19,7 +18,7 @@ AT_ONCE = 8  # clusters
 
 def look_at_clusters() -> int:
     """Look at those that nobody looked at just now; how many. Threads ask, this one alone reads and writes rows."""
-    recently = timezone.now() - timedelta(seconds=SECONDS / 2)
+    recently = clock.now() - timedelta(seconds=SECONDS / 2)
     rows = Cluster.objects.filter(state__in=WATCHED).exclude(checkup__looked_at__gt=recently)
     clusters = list(rows.select_related("tenant").prefetch_related("nodes"))
     if not clusters:
