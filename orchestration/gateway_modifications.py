@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from orchestration import scaling, scaling_ends
@@ -27,6 +28,10 @@ class Modifications:
         rows = Modification.objects.filter(local=self.local).order_by("created_at")
         return [self._told(row) for row in (rows.filter(state=status) if status else rows)]
 
+    def modification(self, modification_id: str) -> Row:
+        """One of them; LookupError where there is no such."""
+        return self._told(self._found(modification_id))
+
     def start_modification(self, nodes: Row, context: Any) -> Row:
         """Begin one; waits for a child process, so to be called outside of a transaction."""
         row = scaling.start(
@@ -41,13 +46,20 @@ class Modifications:
 
     def end_modification(self, modification_id: str, verb: str) -> Row:
         """Finish it or roll it back. What a dry run has begun is always rolled back: nothing was installed or uninstalled."""
-        row = Modification.objects.filter(local=self.local, pk=modification_id).first()
-        if row is None:
-            raise LookupError(f"Modification {modification_id} not found")
-        row.local = self.local
+        row = self._found(modification_id)
         is_real = verb == "finish" and not self._execution.is_dry_run
         (scaling_ends.finish if is_real else scaling_ends.rollback)(row)
         return self._told(row)
+
+    def _found(self, modification_id: str) -> Modification:
+        try:
+            row = Modification.objects.filter(local=self.local, pk=uuid.UUID(modification_id)).first()
+        except ValueError:
+            row = None
+        if row is None:
+            raise LookupError(f"Modification {modification_id} not found")
+        row.local = self.local
+        return row
 
     def _told(self, row: Modification) -> Row:
         """As the library reads one. Of one that goes on, instances are as they are now: whether to uninstall them depends on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -71,6 +72,11 @@ class Blueprint(StateRow):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "wire_id"], name="blueprint_id_per_tenant")]
+
+    @property
+    def requirements(self) -> Any:
+        """What a deployment will need: secrets, capabilities of a parent; null until it is parsed."""
+        return self.plan.get("requirements") if self.plan else None
 
     def __str__(self) -> str:
         return self.wire_id

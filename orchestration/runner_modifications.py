@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any, Protocol, cast
 
 from orchestration.errors import Refused
@@ -17,6 +16,7 @@ class ModificationStore(Protocol):
     """What of a Store these calls use; see gateway_modifications."""
 
     def modifications(self, status: str | None) -> list[Row]: ...
+    def modification(self, modification_id: str) -> Row: ...
     def start_modification(self, nodes: Row, context: Any) -> Row: ...
     def end_modification(self, modification_id: str, verb: str) -> Row: ...
 
@@ -35,10 +35,7 @@ def get_modifications(store: Store, call: Call, found: re.Match[str]) -> Answer:
 @route("GET", r"/deployment-modifications/([^/]+)")
 def get_modification(store: Store, call: Call, found: re.Match[str]) -> Answer:
     """One of them."""
-    for row in of(store).modifications(None):
-        if row["id"] == found[1]:
-            return Answer(200, row)
-    raise LookupError(f"Modification {found[1]} not found")
+    return Answer(200, of(store).modification(found[1]))
 
 
 @route("POST", START)
@@ -54,8 +51,6 @@ def start_modification(store: Store, call: Call, found: re.Match[str]) -> Answer
 def end_modification(store: Store, call: Call, found: re.Match[str]) -> Answer:
     """The workflow has done its part, or failed at it."""
     try:
-        return Answer(200, of(store).end_modification(str(uuid.UUID(found[1])), found[2]))
-    except ValueError:
-        raise LookupError(f"Modification {found[1]} not found") from None
+        return Answer(200, of(store).end_modification(found[1], found[2]))
     except Refused as refused:
         return error(refused.status, refused.code, refused.message)

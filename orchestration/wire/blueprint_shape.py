@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import TextField
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast
 from django.utils.dateparse import parse_datetime
 
 from orchestration.executions import UPLOAD
 from orchestration.models import Execution
 from orchestration.wire.execution_shape import EXECUTION
 from orchestration.wire.plain import PlainRows, among
-from orchestration.wire.shapes import Beside, Shape, always, column, made, or_none, owned, read_bool, time
+from orchestration.wire.shapes import Beside, Computed, Shape, always, column, made, or_none, owned, read_bool, time
 from orchestration.wire.times import wire_time
 
 
@@ -24,9 +28,14 @@ def uploads_of(keys: Sequence[int]) -> dict[int, dict[str, Any]]:
     return {blueprint: by_id[str(execution)] for blueprint, execution in pairs.items() if str(execution) in by_id}
 
 
-def requirements(plan: dict[str, Any] | None) -> Any:
-    """What a deployment will need: secrets, capabilities of a parent; null until it is parsed."""
-    return plan.get("requirements") if plan else None
+def plan_of(plan: dict[str, Any] | str | None) -> Any:
+    """The plan; lists have it as the database's text."""
+    return json.loads(plan) if isinstance(plan, str) else plan
+
+
+# A list passes plans on as they are stored, and reads none of them: they are most of its bytes.
+PLAN = Computed("plan", Cast("plan", TextField()))
+REQUIREMENTS = Computed("requirements", KeyTransform("requirements", "plan"))
 
 
 def labels(kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -42,8 +51,8 @@ BLUEPRINT = Shape(
         "visibility": column("visibility"),
         "main_file_name": column("main_file"),
         "plan_p": always(None),
-        "plan": made(None, "plan", loads=("plan",)),
-        "requirements": made(requirements, "plan", loads=("plan",)),
+        "plan": made(plan_of, PLAN, text=lambda plan: plan or "null", loads=("plan",)),
+        "requirements": made(None, REQUIREMENTS, loads=("plan",)),
         "updated_at": time("updated_at"),
         "description": made(or_none, "description", column="description"),
         "is_hidden": column("is_hidden", read_bool),

@@ -61,6 +61,10 @@ def filled(acme, alice):
         made.event(run, kind="cloudify_log", level="info", error_causes=[{"message": ODD}])
         made.execution(row, "upload_blueprint", local=None)
     LocalDeployment.objects.filter(pk=row.pk).update(plan=None, inputs=None)
+    needed = {**made.PLAN, "description": ODD, "requirements": {"secrets": [ODD], "parent_capabilities": []}}
+    Blueprint.objects.filter(pk=row.blueprint_id).update(plan=needed)
+    made.blueprint(acme, plan=None, state=Blueprint.State.PARSING)
+    made.blueprint(acme, plan={**made.PLAN, "requirements": None})
     group = DeploymentGroup.objects.create(tenant=acme, wire_id=ODD)
     group.members.add(*Deployment.objects.all()[:2])
     runs = ExecutionGroup.objects.create(tenant=acme, workflow="install")
@@ -78,9 +82,31 @@ def test_a_row_of_a_list_is_what_the_same_row_is_alone(filled, model):
     assert len(texts) == rows.count() >= 3
     for key, text in zip(keys, texts, strict=True):
         alone = next(PlainRows(shape, include).rendered(rows, [key]))
-        assert text == json.dumps(alone, ensure_ascii=False, separators=(",", ":"))
+        if model is Blueprint:  # whose plan goes out as the database writes it
+            assert json.loads(text) == alone and list(json.loads(text)) == list(alone)
+        else:
+            assert text == json.dumps(alone, ensure_ascii=False, separators=(",", ":"))
         if model is not Deployment:  # of which no row is at hand anywhere
             assert shape.render(model.objects.get(pk=key)) == alone
+
+
+def test_a_list_of_blueprints_reads_no_plan_and_tells_all(call, acme, alice, monkeypatch):
+    needed = {"secrets": ["a"], "parent_capabilities": [["host"]]}
+    made.blueprint(acme, "shop", plan={**made.PLAN, "requirements": needed})
+    made.blueprint(acme, "new", plan=None)
+    read, loads = [], json.loads
+    monkeypatch.setattr(
+        json, "loads", lambda text, *more, **options: read.append(text) or loads(text, *more, **options)
+    )
+    reply = call(alice, "GET", "/blueprints?_sort=id")
+    monkeypatch.undo()
+    assert not [text for text in read if "plugin" in str(text)]  # which every plan has, and nothing else of these rows
+    new, shop = reply.json()["items"]
+    assert (new["plan"], new["requirements"]) == (None, None)
+    assert (shop["plan"], shop["requirements"]) == ({**made.PLAN, "requirements": needed}, needed)
+    assert call(alice, "GET", "/blueprints/shop").json()["plan"] == shop["plan"]
+    (found,) = call(alice, "GET", "/blueprints?id=shop&_include=requirements").json()["items"]
+    assert found == {"requirements": needed}
 
 
 def test_each_field_alone_is_as_in_the_whole_row(filled):
