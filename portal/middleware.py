@@ -53,3 +53,23 @@ class NoNul:
             }
             return JsonResponse(body, status=400)
         return error_pages.show(request, 400, "Not understood", self.WHAT, self.REMEDY)
+
+
+class FormAddresses:
+    """Who opens an address that only takes forms, such as by reloading after a refusal, is told so instead of seeing an empty page."""
+
+    WHAT, REMEDY = (
+        "This address takes what a form sends, and shows nothing by itself.",
+        "Go back to the page with the form. Nothing was changed.",
+    )
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.respond(request)
+        if response.status_code != 405 or response.streaming or response.content or request.path.startswith("/api/"):
+            return response
+        shown = error_pages.show(request, 405, "Only by its form", self.WHAT, self.REMEDY)
+        shown["Allow"] = response.get("Allow", "")
+        return shown

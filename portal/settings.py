@@ -119,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.ContentSecurityPolicy",
+    "portal.middleware.FormAddresses",
     "portal.middleware.NoNul",
     "accounts.middleware.CurrentTenant",
     "accounts.middleware.PasswordChangeFirst",

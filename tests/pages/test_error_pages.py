@@ -25,6 +25,13 @@ def test_forbidden_names_what_is_missing(signed_in, bob):
     assert reply.status_code == 403 and "rollout.start" in reply.text and "Nothing was changed" in reply.text
 
 
+def test_an_address_that_only_takes_forms_says_so_when_it_is_opened(signed_in, alice):
+    reply = signed_in(alice).get("/environments/1/labels/")
+    assert reply.status_code == 405 and reply["Allow"] == "POST"
+    assert "Go back to the page with the form" in reply.text and "on-rail" in reply.text
+    assert "Content-Security-Policy" in reply.headers
+
+
 def test_a_form_without_its_token_is_told_to_reload(alice):
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
