@@ -57,11 +57,19 @@ def shown(value: Any) -> str:
     """A value within a sentence."""
     if value in (None, "", [], {}):
         return "empty"
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        text = ", ".join(value)
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        # Such as the rules of a filter; in the order of the names, which not every database keeps.
+        lines = (", ".join(f"{name} {_in_line(part)}" for name, part in sorted(each.items())) for each in value)
+        text = "; ".join(lines)
     else:
-        text = value if isinstance(value, str) else json.dumps(audit.plain(value), ensure_ascii=False)
+        text = _in_line(value)
     return f"“{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}”"
+
+
+def _in_line(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(audit.plain(value), ensure_ascii=False)
 
 
 def seen_by(headers: Mapping[str, str]) -> str:
