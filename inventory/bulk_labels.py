@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Tenant
-from inventory.label_rules import Pair
+from inventory.label_rules import RESERVED_PREFIX, Pair, normalise_all
 from inventory.models import Deployment, Label
 
 BATCH = 1000
@@ -25,6 +26,27 @@ class Difference:
     gained: Sequence[tuple[str, int]]
     lost: Sequence[tuple[str, int]]
     touched: int  # deployments that change at all
+
+
+def additions(pairs: list[Pair]) -> list[Pair]:
+    """Labels that many are to get, as they are kept; ValidationError where they cannot be."""
+    refuse_reserved(key for key, _ in pairs)
+    return normalise_all(pairs)
+
+
+def removals(lines: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Labels that many are to lose: "key=value", or a key alone for all its values."""
+    parts = (line.partition("=") for line in lines)
+    pairs = [(key.strip().lower(), value.strip() or None) for key, _, value in parts]
+    refuse_reserved(key for key, _ in pairs)
+    return pairs
+
+
+def refuse_reserved(keys: Iterable[str]) -> None:
+    """ValidationError for labels that say what a deployment is, or where it stands: they are changed one by one."""
+    for key in keys:
+        if key.lower().startswith(RESERVED_PREFIX):
+            raise ValidationError(f"{key} is a label of the system. Change it at one environment, not at many.")
 
 
 def difference(ids: Collection[int], add: Sequence[Pair], remove: Sequence[tuple[str, str | None]]) -> Difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.revisions import seen_by
-from inventory import editable, exposing, labels, serializers
+from inventory import bulk_labels, editable, exposing, labels, serializers
 from inventory.api_bodies import flattened, told_as_given
 from inventory.discovering_api import TenantsThere
 from inventory.listing import LISTING, listed, rows_of_page
@@ -40,6 +41,7 @@ class Environments(TenantsThere):
         "probe": "environment.probe",
         "probe_many": "environment.probe",
         "set_labels": "deployment.change",
+        "change_labels": "deployment.change",
         "*": "environment.change",
     }
     reads = frozenset({"list", "retrieve", "probes"})
@@ -136,14 +138,39 @@ class Environments(TenantsThere):
         """Look at many, as a run that can be watched."""
         _, tenant = place(request)
         wanted = self.written(serializers.ProbeManySerializer)["environments"]
+        rows = self._named(wanted)
+        run = exposing.probe_many(by=asker(request), tenant=tenant, environments=rows)
+        return Response({"run": run.pk}, status=status.HTTP_201_CREATED)
+
+    def _named(self, wanted: Sequence[str]) -> Sequence[Environment]:
+        """The environments of these names; ValidationError where one is not there."""
         rows = list(self.get_queryset().filter(deployment__wire_id__in=wanted))
         missing = sorted(set(wanted) - {row.deployment.wire_id for row in rows})
         if missing:
             raise ValidationError(
                 {"environments": f"There is no environment {', '.join(missing[:5])} here. Check the spelling."}
             )
-        run = exposing.probe_many(by=asker(request), tenant=tenant, environments=rows)
-        return Response({"run": run.pk}, status=status.HTTP_201_CREATED)
+        return rows
+
+    @extend_schema(request=serializers.ChangeLabelsSerializer, responses={200: serializers.ChangedLabelsSerializer})
+    @action(detail=False, methods=["post"], url_path="change-labels")
+    def change_labels(self, request: Request) -> Response:
+        """Labels of many: add and remove, in one transaction; what others add meanwhile stays."""
+        _, tenant = place(request)
+        data = self.written(serializers.ChangeLabelsSerializer)
+        add, remove = bulk_labels.additions(data.get("add", [])), bulk_labels.removals(data["remove"])
+        if not (add or remove):
+            raise ValidationError("Nothing would change: name at least one label to add or to remove.")
+        ids = [row.deployment_id for row in self._named(data["environments"]) if row.deployment.tenant_id == tenant.pk]
+        if data["is_dry_run"]:
+            found = bulk_labels.difference(ids, add, remove)
+        else:
+            found = bulk_labels.change_labels(by=asker(request), tenant=tenant, ids=ids, add=add, remove=remove)
+        counts = {
+            name: [{"label": label, "environments": count} for label, count in pairs]
+            for name, pairs in (("gained", found.gained), ("lost", found.lost))
+        }
+        return Response({"touched": found.touched, **counts})
 
     @extend_schema(parameters=[NAME], responses=serializers.ProbeSerializer(many=True))
     @action(detail=True, methods=["get"])

@@ -10,8 +10,8 @@ from django import forms
 from accounts.models import Secret, Tenant, User
 from accounts.reads import visible_secrets
 from inventory import reuse
+from inventory.bulk_labels import additions, removals
 from inventory.connections import ConnectionFields, read_target
-from inventory.label_rules import RESERVED_PREFIX, normalise_all
 from inventory.models import Credential, Environment, Site, SubManager
 from inventory.value_lists import divided, joined
 
@@ -244,30 +244,16 @@ class BulkLabelsForm(forms.Form):
     )
 
     def clean_add(self) -> list[tuple[str, str]]:
-        pairs = parse_labels(self.cleaned_data["add"])
-        refuse_reserved(key for key, _ in pairs)
-        return normalise_all(pairs)
+        return additions(parse_labels(self.cleaned_data["add"]))
 
     def clean_remove(self) -> list[tuple[str, str | None]]:
-        lines = [pair for row in self.cleaned_data["remove"].splitlines() for pair in divided(row)]
-        pairs = [
-            (key.strip().lower(), value.strip() or None) for key, _, value in (line.partition("=") for line in lines)
-        ]
-        refuse_reserved(key for key, _ in pairs)
-        return pairs
+        return removals([pair for row in self.cleaned_data["remove"].splitlines() for pair in divided(row)])
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not self.errors and not (data.get("add") or data.get("remove")):
             raise forms.ValidationError("Nothing would change: write at least one label to add or to remove.")
         return data
-
-
-def refuse_reserved(keys: Iterable[str]) -> None:
-    """ValidationError for labels that say what a deployment is, or where it stands: they are changed one by one."""
-    for key in keys:
-        if key.lower().startswith(RESERVED_PREFIX):
-            raise forms.ValidationError(f"{key} is a label of the system. Change it at one environment, not at many.")
 
 
 class SiteForm(forms.Form):

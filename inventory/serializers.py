@@ -278,6 +278,35 @@ class ProbeManySerializer(serializers.Serializer):
     environments = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=1000)
 
 
+class ChangeLabelsSerializer(ProbeManySerializer):
+    """Labels that environments get and lose, each by itself: what is not named stays as it is."""
+
+    add = LabelsField(required=False)
+    remove = serializers.ListField(
+        child=serializers.CharField(max_length=520),
+        required=False,
+        default=list,
+        max_length=200,
+        help_text="`key=value`, or a key alone for all its values",
+    )
+    is_dry_run = serializers.BooleanField(default=False, help_text="Only what would change")
+
+
+class LabelCountSerializer(serializers.Serializer):
+    """A label, and how many environments get or lose it."""
+
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of this name hides one of DRF's own
+    environments = serializers.IntegerField()
+
+
+class ChangedLabelsSerializer(serializers.Serializer):
+    """What has changed, or would change."""
+
+    touched = serializers.IntegerField(help_text="Environments that change at all")
+    gained = LabelCountSerializer(many=True)
+    lost = LabelCountSerializer(many=True)
+
+
 class EnvironmentFileSerializer(serializers.Serializer):
     """A file of environments, as an export writes it."""
 

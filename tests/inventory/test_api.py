@@ -298,7 +298,7 @@ def test_a_viewer_reads_and_changes_nothing(client, api, bob, double):
     assert names(as_bob("get", "environments")) == ["plant"]
     for method, path in [
         ("post", "environments"), ("patch", "environments/plant"), ("delete", "environments/plant"), ("post", "environments/check"),
-        ("post", "environments/plant/probe"), ("put", "environments/plant/labels"), ("post", "environments/probe-many"),
+        ("post", "environments/plant/probe"), ("put", "environments/plant/labels"), ("post", "environments/probe-many"), ("post", "environments/change-labels"),
         ("post", "sites"), ("delete", "sites/London"), ("post", "filters"),
     ]:  # fmt: skip
         assert as_bob(method, path).status_code == 403, (method, path)

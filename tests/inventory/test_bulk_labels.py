@@ -6,8 +6,10 @@ import pytest
 
 from accounts.models import AuditEntry
 from inventory.bulk_labels import change_labels, difference
+from inventory.models import Label
 from tests.factories import actor
 from tests.inventory import factories as inventory
+from tests.inventory.test_api import Caller
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +67,35 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(acme, alice, django_a
     rows = [inventory.environment(acme) for _ in range(60)]
     with django_assert_max_num_queries(12):
         change_labels(by=actor(alice), tenant=acme, ids=ids(rows), add=[("a", "b"), ("c", "d")], remove=[("x", None)])
+
+
+def test_over_the_api_labels_are_added_and_removed_and_others_stay(client, three, alice):
+    api = Caller(client, alice)
+    body = {"environments": ["e1", "e2"], "add": {"Zone": ["a", "b"]}, "remove": ["env=test", "ring"]}
+    told = api("post", "environments/change-labels", body | {"is_dry_run": True})
+    wanted = {
+        "touched": 2,
+        "gained": [{"label": "zone=a", "environments": 2}, {"label": "zone=b", "environments": 2}],
+        "lost": [{"label": "env=test", "environments": 1}, {"label": "ring=1", "environments": 1}],
+    }
+    assert (told.status_code, told.json()) == (200, wanted) and labels_of(three[0]) == [("env", "prod"), ("ring", "1")]
+    Label.objects.create(deployment=three[0].deployment, key="mine", value="1")  # by somebody, meanwhile
+    assert api("post", "environments/change-labels", body).json() == wanted
+    assert labels_of(three[0]) == [("env", "prod"), ("mine", "1"), ("zone", "a"), ("zone", "b")]
+    assert labels_of(three[2]) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "name at least one label to add or to remove"),
+        ({"add": {"csys-obj-type": "x"}}, "is a label of the system"),
+        ({"remove": ["csys-obj-parent"]}, "is a label of the system"),
+        ({"add": {"a b": "c"}}, "a b"),
+        ({"add": {"a": "b"}, "environments": ["e1", "nosuch"]}, "There is no environment nosuch here"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words_and_changes_nothing(client, three, alice, wrong, words):
+    reply = Caller(client, alice)("post", "environments/change-labels", {"environments": ["e1"]} | wrong)
+    assert reply.status_code == 400 and words in reply.text
+    assert labels_of(three[0]) == [("env", "prod"), ("ring", "1")]
