@@ -25,13 +25,13 @@ from inventory.ending import endings
 from inventory.filters import InvalidRule, parse
 from inventory.forms import LabelsForm
 from inventory.forms import shown_labels as label_lines
+from inventory.label_columns import in_order_of, read_columns
 from inventory.models import Environment, Filter, Label, Site
 from inventory.pins import NAMED, pins
 from inventory.rule_fields import label_keys, reason_of, rules_of, without_rule, words_of
 from inventory.uptime import uptime
 
 PER_PAGE = 50
-MOST_COLUMNS = 4  # of label keys, beside those that are always there
 RESERVED = "csys-"  # labels that the product sets itself
 RIGHTS = {
     "may_change": "environment.change",
@@ -54,12 +54,13 @@ def environment_list(request: TenantRequest) -> HttpResponse:
     in_every_state = chosen(choice, user, tenant, in_every_state=True)
     counted = dict(in_every_state.order_by().values_list("state").annotate(Count("pk")))
     rows = in_every_state.filter(state=choice.state) if choice.state else in_every_state
-    page = Paginator(worst_first(rows.for_list()), PER_PAGE).get_page(query.get("page"))
-    columns = list(dict.fromkeys(filter(None, query.getlist("column"))))[:MOST_COLUMNS]
+    columns = read_columns(query)
+    ordered = in_order_of(worst_first(rows.for_list()), columns, deployment="deployment")
+    page = Paginator(ordered, PER_PAGE).get_page(query.get("page"))
     for environment in page:
         environment.shown_labels = labels_here = shown_labels(environment)  # type: ignore[attr-defined]
         environment.cells = [  # type: ignore[attr-defined]
-            ", ".join(label["value"] for label in labels_here if label["key"] == key) for key in columns
+            ", ".join(label["value"] for label in labels_here if label["key"] == one.key) for one in columns
         ]
     rest = query.copy()
     rest.pop("page", None)
@@ -78,6 +79,7 @@ def environment_list(request: TenantRequest) -> HttpResponse:
         "is_filtered": not choice.is_everything,
         "address": f"?{rest.urlencode()}" if rest else "",
         "columns": columns,
+        "sort": query.get("sort", "") if any(one.direction for one in columns) else "",
         "label_keys": label_keys(tenant.pk),
     }
     return render(request, "inventory/environments.html", shown | rights(request))

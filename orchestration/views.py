@@ -17,6 +17,8 @@ from accounts.actors import actor_of
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
 from accounts.roles import may
+from inventory.label_columns import in_order_of, label_values_of, read_columns
+from inventory.labels import label_keys
 from inventory.models import Deployment, Filter
 from orchestration import deployments, executions
 from orchestration.deployment_choice import KINDS, chosen, read_choice
@@ -37,6 +39,7 @@ from orchestration.page_reads import (
 )
 
 PER_PAGE = 50
+MOST_KEYS = 100  # of labels, to choose a column from
 EVENTS_PER_PAGE = 200
 ACTS = {"cancel": "Asked to end", "force-cancel": "Asked to end at once", "kill": "Killed", "resume": "Resumed"}
 
@@ -53,9 +56,13 @@ def deployment_list(request: TenantRequest) -> HttpResponse:
     counted = dict(rows.order_by().values_list("deployment_status").annotate(Count("pk")))
     if choice.status:
         rows = rows.filter(deployment_status=choice.status)
-    page = Paginator(worst_first(rows), PER_PAGE).get_page(query.get("page"))
-    drifted = drifted_of(page)
+    columns = read_columns(query)
+    page = Paginator(in_order_of(worst_first(rows), columns), PER_PAGE).get_page(query.get("page"))
+    drifted, values = drifted_of(page), label_values_of(page, [one.key for one in columns])
     for row in page:
+        row.cells = [  # type: ignore[attr-defined]
+            ", ".join(values.get((row.pk, one.key), ())) for one in columns
+        ]
         row.address, row.drifted = address_of(row), drifted.get(row.pk, 0)  # type: ignore[attr-defined]
     rest = query.copy()
     rest.pop("page", None)
@@ -69,6 +76,9 @@ def deployment_list(request: TenantRequest) -> HttpResponse:
         "kinds": KINDS.items(),
         "saved_filters": Filter.objects.visible_to(user, tenant).filter(is_system=False).order_by("name"),
         "address": f"?{rest.urlencode()}" if rest else "",
+        "columns": columns,
+        "sort": query.get("sort", "") if any(one.direction for one in columns) else "",
+        "label_keys": [key for key in label_keys(user, tenant) if not key.startswith("csys-")][:MOST_KEYS],
         "may_start": may(user, "execution.start", tenant),
         "may_delete": may(user, "deployment.change", tenant),
     }
