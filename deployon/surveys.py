@@ -19,6 +19,7 @@ from inventory.driver import survey as look_at
 from inventory.models import Environment
 
 AT_ONCE = 16
+_MISSING = "Its inputs name secrets that it does not have: {names}. Create them at the sub-manager, or name others; then preview again."
 
 
 def survey(
@@ -26,7 +27,8 @@ def survey(
 ) -> dict[int, Found]:
     """Environment id -> what is there; those that cannot be asked say why. 1 request each, 2 for a blueprint that must be present.
 
-    One more for an update, whose steps it tells where the blueprint is there already, and for an uninstall: who stands on it.
+    One more for an update, whose steps it tells where the blueprint is there already, for an uninstall: who stands on it, and where
+    inputs name secrets, which the sub-manager opens: whether it has them.
     """
     looks: dict[int, Callable[[], Found]] = {}
     for environment in environments:
@@ -62,9 +64,31 @@ def _look(client: ManagerClient, order: Order, wanted: Wanted) -> Found:
                 if wanted.action == Rollout.Action.UPDATE and first not in ("", "owner")
                 else []
             )
+            if wanted.is_put_there and (missing := _missing_secrets(client, order)):
+                return Found(error=_MISSING.format(names=", ".join(missing)), kind="secrets")
             is_removal = wanted.action == Rollout.Action.UNINSTALL and seen.deployment is not None
             above = dependents(client, order.deployment_id) if is_removal else []
         except ManagerError as error:
             return Found(error=error.message, kind=str(error.kind))
     why = Differs(seen.differences).reason if seen.differences else ""
     return Found(str(seen.situation), first, why, steps=steps, dependents=above)
+
+
+def _missing_secrets(client: ManagerClient, order: Order) -> list[str]:
+    named = named_secrets(order.inputs)
+    return sorted(named - client.secret_names()) if named else []
+
+
+def named_secrets(value: object) -> set[str]:
+    """Secrets that `{"get_secret": name}` asks for, anywhere in a value; those whose names are worked out elsewhere are not known."""
+    if isinstance(value, list):
+        return set[str]().union(*map(named_secrets, value))
+    if not isinstance(value, dict):
+        return set()
+    found = set[str]().union(*map(named_secrets, value.values()))
+    if len(value) == 1 and "get_secret" in value:
+        asked = value["get_secret"]
+        name = asked[0] if isinstance(asked, list) and asked else asked
+        if isinstance(name, str):
+            found.add(name)
+    return found

@@ -161,6 +161,11 @@ class ManagerClient(Conversation):
             f"/deployments/{_id(deployment_id)}/capabilities", lambda content: mapping(content, "capabilities")
         )
 
+    def secret_names(self) -> frozenset[str]:
+        """Of the secrets that this account sees in the tenant; no value is asked for."""
+        query = _query([("_include", "key"), ("_size", "10000")])
+        return self._get(f"/secrets{query}", lambda content: frozenset(str(row["key"]) for row in items(content)))
+
     def outputs(self, deployment_id: str) -> dict[str, Any]:
         return self._get(f"/deployments/{_id(deployment_id)}/outputs", lambda content: mapping(content, "outputs"))
 

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.errors import Conflict
 from deployon import rollouts
 from deployon.models import Placement, Preview, Rollout
+from deployon.surveys import named_secrets
 from inventory.doubles import Fault, FaultKind
 from inventory.models import Deployment, Environment, Probe
 from tests.deployon import factories as make
@@ -118,6 +119,21 @@ def test_a_survey_excludes_whom_it_cannot_ask(alice, acme, double):
     preview = make.preview(alice, make.version(acme), survey=True)
 
     assert preview.content["excluded"][0]["code"] == "credential"
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ({"get_secret": "one"}, {"one"}),
+        ({"get_secret": ["two", "key"]}, {"two"}),
+        ({"a": [{"concat": ["x", {"get_secret": "three"}]}], "b": {"get_secret": "one"}}, {"one", "three"}),
+        ({"get_secret": {"concat": ["a", {"get_secret": "inner"}]}}, {"inner"}),
+        ({"get_secret": "no", "other": 1}, set()),
+        ("get_secret", set()),
+    ],
+)
+def test_the_secrets_that_inputs_name_are_found_however_deep_they_lie(value, names):
+    assert named_secrets(value) == names
 
 
 def test_the_same_question_has_the_same_digest_and_every_difference_another_one(alice, acme):

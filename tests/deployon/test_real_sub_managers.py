@@ -189,3 +189,21 @@ def test_what_was_deployed_there_by_hand_is_adopted_updated_and_uninstalled_from
             drifted = pair.api.post("scans/", {"environments": [environment]})
             assert drifted[0]["state"] == "clear" and pair.api.get("scans/drift/")["count"] == 0
     assert pair.there("deployments/by-hand").get("error_code") == "not_found_error"
+
+
+def test_a_preview_names_the_secrets_that_a_sub_manager_lacks_and_takes_them_once_they_are_there(pair):
+    asked = {"service": "hello-edge", "rules": [], "inputs": {"greeting": {"get_secret": "welcome"}}, "survey": True}
+
+    lacking = pair.api.post("rollouts/preview/", asked)["excluded"]
+    assert [each["code"] for each in lacking] == ["secrets"] and "does not have: welcome." in lacking[0]["why"]
+
+    reply = requests.put(
+        f"{pair.remote.url}/api/v3.1/secrets/welcome",
+        json={"value": "Good day"},
+        auth=("admin", PASSWORD),
+        headers={"Tenant": "default_tenant"},
+        timeout=30,
+    )
+    assert reply.ok, reply.text
+    preview = pair.api.post("rollouts/preview/", asked)
+    assert [each["name"] for each in preview["create"]] == ["edge"], preview["excluded"]
