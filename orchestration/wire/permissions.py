@@ -10,7 +10,8 @@ from accounts import rights
 from accounts.roles import ACTIONS, OPEN_ACTIONS
 from orchestration.config import authorization
 from orchestration.errors import Refused
-from orchestration.wire.installation import OpenView, whole
+from orchestration.wire.installation import OpenView
+from orchestration.wire.listing import envelope, read_page
 from orchestration.wire.views import WireView
 
 
@@ -22,14 +23,14 @@ class Permissions(OpenView):
         known = [one["name"] for one in table["roles"]]
         if role and role not in known:
             raise Refused(404, "not_found_error", f"There is no role `{role}`. Roles: {', '.join(known)}")
-        return whole(
-            [
-                {"role": name, "permission": action}
-                for action in sorted({*ACTIONS, *OPEN_ACTIONS})
-                for name in table["permissions"][action]
-                if role in ("", name)
-            ]
-        )
+        rows = [
+            {"role": name, "permission": action}
+            for action in sorted({*ACTIONS, *OPEN_ACTIONS})
+            for name in table["permissions"][action]
+            if role in ("", name)
+        ]
+        page = read_page(request.GET)
+        return envelope(rows if page.is_all else rows[page.offset : page.offset + page.size], len(rows), page)
 
 
 class Permission(WireView):
