@@ -30,7 +30,7 @@ class Permissions(OpenView):
             if role in ("", name)
         ]
         page = read_page(request.GET)
-        return envelope(rows if page.is_all else rows[page.offset : page.offset + page.size], len(rows), page)
+        return envelope(page.cut(rows), len(rows), page)
 
 
 class Permission(WireView):
