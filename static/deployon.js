@@ -69,7 +69,7 @@
   if (wrong) {
     if (wrong.matches("[aria-invalid=true]") && document.activeElement === document.body) wrong.focus({ preventScroll: true });
     const place = wrong.getBoundingClientRect();
-    if (place.top < 60 || place.bottom > window.innerHeight - 70) wrong.scrollIntoView({ block: "center" });
+    if (place.top < 60 || place.bottom > window.innerHeight - 70) wrong.scrollIntoView({ block: "center", behavior: "instant" }); // the page has only just come: nothing glides
   }
 
   document.addEventListener("keydown", (event) => {
