@@ -244,6 +244,8 @@ if BROKER_HOSTS_FILE:
     BROKER_URL = ";".join(urls_to(BROKER_URL, hosts_in(BROKER_HOSTS_FILE)))
 # Celery asks for the next broker only where it was given several.
 CELERY_BROKER_URL = f"{BROKER_URL};{BROKER_URL}" if BROKER_HOSTS_FILE and ";" not in BROKER_URL else BROKER_URL
+# The command `celery` takes BROKER_URL out of the environment by itself, as it stands there: without the hosts of the file.
+CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

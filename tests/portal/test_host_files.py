@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -99,3 +100,24 @@ def test_a_worker_takes_its_brokers_from_the_file(tmp_path, lines, first, follow
     done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
     shown = ";".join(f"amqps://u:p@{name}:5671/v" for name in first.split(";"))
     assert done.stdout.split() == [shown, "mq1", following], done.stderr
+
+
+def test_the_command_of_workers_asks_the_hosts_of_the_file_and_not_this_one(tmp_path):
+    """`celery` reads BROKER_URL out of the environment before there are settings; in it stands no host."""
+    (tmp_path / "brokers").write_text(f"{NOBODY}\n")
+    env = {
+        "ENV_FILE": "none", "DATA_DIR": str(tmp_path), "PATH": "/usr/bin:/bin", "BROKER_URL": "amqp://u:p@:1/v",
+        "BROKER_HOSTS_FILE": str(tmp_path / "brokers"), "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "celery", "-A", "portal", "worker", "-P", "threads", "-c", "1", "-l", "WARNING"]
+    with subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as worker:
+        end = threading.Timer(60, worker.kill)
+        end.start()
+        try:
+            refused = next((line for line in worker.stdout if "Cannot connect to" in line), "it said nothing of it")
+        finally:
+            end.cancel()
+            worker.kill()
+    assert f"@{NOBODY}:1/v" in refused
