@@ -94,6 +94,9 @@ def _manager(facts: Facts) -> PartHealth:
     if still := [unit for unit, works in workers.items() if not works]:
         state = Health.DEGRADED if len(still) < len(workers) else Health.FAILED
         return PartHealth(part, state, "active", f"{', '.join(sorted(still))} not running", version)
+    if facts.one("deployon_workers") == 0:
+        why = "its workers run, but none is at work: do they reach RabbitMQ? Look at `journalctl -u deployon-worker@1` there"
+        return PartHealth(part, Health.FAILED, "active", why, version)
     if not probes:
         return PartHealth(part, Health.UNKNOWN, why="runs, but nobody has asked it yet", version=version)
     return PartHealth(part, Health.HEALTHY, "active", version=version)

@@ -38,6 +38,7 @@ METRICS = (
     "node_network_address_info",
     "haproxy_backend_active_servers",
     "deployon_build_info",
+    "deployon_workers",
 )
 AGE = "deployon:age_seconds"  # how long ago a target was last gathered
 

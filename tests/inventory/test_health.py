@@ -184,6 +184,15 @@ def test_what_does_not_work_anywhere_has_failed(change, words):
     assert found.state == Health.FAILED and words in told(found)
 
 
+@pytest.mark.parametrize(("count", "state"), [(0.0, Health.FAILED), (4.0, Health.HEALTHY)])
+def test_managers_none_of_whose_workers_is_at_work_have_failed(count, state):
+    """Their units run, and their pages answer: nothing is ever done all the same."""
+    given = answers("healthy")
+    told_of = [Sample("deployon_workers", count, {"hostname": f"c{n}", "job": "deployon"}) for n in (1, 2, 3)]
+    found = judge(LAYOUT, Answers({name: [*samples, *told_of] for name, samples in given.samples.items()}))
+    assert found.group(Part.MANAGER).state == state and ("none is at work" in told(found)) == (count == 0)
+
+
 @pytest.mark.parametrize("part", [Part.ETCD, Part.DATABASE, Part.QUEUE, Part.MANAGER, Part.BALANCER])
 def test_a_part_of_which_no_sample_is_there_is_never_healthy(part):
     kept = {"node", "federation"}
