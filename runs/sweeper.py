@@ -83,7 +83,9 @@ def sweep(send: Publish = publish, processes: int = 1, patience: float | None = 
 
 
 def keep_house(watch: workers.Watch) -> None:
-    """What is checked every few seconds: dead workers, parents and locks whose turn was lost with a process."""
+    """What is checked every few seconds: sessions that hang, dead workers, parents and locks whose turn was lost with a process."""
+    if ended := workers.end_silent_sessions():
+        logger.warning("%d sessions of the database hung in the middle of what they wrote and were ended", ended)
     if watch.can_tell(time.monotonic()):
         if handed := workers.hand_on_from_dead():
             logger.warning("%d steps were caught in the middle by the end of their worker and are repeated", handed)

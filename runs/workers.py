@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models.functions import Now
 
 from runs import clock
@@ -19,6 +20,15 @@ from runs.states import StepState
 
 RECENT = 6  # so many times RUN_DEAD_AFTER_SECONDS after a loss its messages are not waited for
 CAUGHT = "Its worker stopped. It was caught in the middle and is repeated."
+# Ends what `idle_in_transaction_session_timeout` does not: to the server a session whose client sends rows in one go, as executemany
+# does, is at work until all are there, for ever where the client hangs in between. Sessions of this product alone.
+END_SILENT = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = session_user AND application_name = current_setting('application_name')
+      AND state = 'active' AND wait_event = 'ClientRead' AND pid <> pg_backend_pid()
+      AND current_setting('idle_in_transaction_session_timeout')::interval > interval '0'
+      AND state_change < clock_timestamp() - current_setting('idle_in_transaction_session_timeout')::interval
+"""
 
 
 class Identity:
@@ -71,6 +81,18 @@ def hand_on_from_dead() -> int:
     """Steps at work at processes that no longer say that they live."""
     alive = living() | {me.id}
     return hand_on(step for step in Step.objects.filter(state=StepState.RUNNING) if step.worker not in alive)
+
+
+def end_silent_sessions() -> int:
+    """Take the locks from processes that hang in the middle of what they send to PostgreSQL; the number of sessions ended.
+
+    Silent for as long as a session may be idle in a transaction. Their processes get an error where they wake up, and ask again.
+    """
+    if connection.vendor != "postgresql":
+        return 0  # a process that hangs while it writes to SQLite is the only one there is
+    with connection.cursor() as cursor:
+        cursor.execute(END_SILENT)
+        return int(cursor.fetchone()[0])
 
 
 class Watch:

@@ -2,10 +2,12 @@
 
 import time
 import uuid
+from contextlib import contextmanager
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import override_settings
 from django.utils import timezone
 
@@ -88,6 +90,49 @@ def test_the_step_of_a_dead_worker_is_repeated_and_its_event_says_so():
     assert run.steps.first().attempt == 2
     caught = Event.objects.get(run=run, kind="step.pending")
     assert caught.message == "Bring about a: Its worker stopped. It was caught in the middle and is repeated."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_hangs_in_the_middle_of_writing_rows_loses_its_locks_and_so_its_step():
+    if connection.vendor != "postgresql":
+        return  # only one process writes to SQLite
+    run = start(Thing("a"))
+    begin(run)
+    dead = uuid.uuid4()
+    run.steps.update(worker=dead)
+    Worker.objects.create(pk=dead, name="hangs", heartbeat_at=timezone.now() - timedelta(minutes=5))
+    with psycopg.connect(**connection.get_connection_params()) as other, idle_at_most("300ms"):
+        with pytest.raises(psycopg.OperationalError), other.pipeline():
+            other.execute(f"SELECT * FROM runs_run WHERE id = {run.pk} FOR UPDATE")
+            other.pgconn.send_flush_request()
+            other.pgconn.flush()  # as executemany in the middle of its rows
+            time.sleep(0.6)
+            assert workers.hand_on_from_dead() == 0  # the server would wait for the rest for ever
+            keep_house(workers.Watch())
+            other.execute("SELECT 1").fetchone()
+    assert drive(run).state == "succeeded"
+    assert run.steps.get().attempt == 2
+
+
+def test_a_session_that_is_at_work_is_not_ended():
+    if connection.vendor != "postgresql":
+        assert workers.end_silent_sessions() == 0
+        return
+    with psycopg.connect(**connection.get_connection_params()) as other, other.pipeline(), idle_at_most("10s"):
+        other.execute("SELECT 1")
+        other.pgconn.send_flush_request()
+        other.pgconn.flush()
+        assert workers.end_silent_sessions() == 0
+        assert other.execute("SELECT 2").fetchone() == (2,)
+
+
+@contextmanager
+def idle_at_most(time_with_unit):
+    """How long a session of this process may be idle in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{time_with_unit}'")
+        yield
+        cursor.execute("RESET idle_in_transaction_session_timeout")
 
 
 def test_the_step_of_a_living_worker_is_left_to_it():
