@@ -95,8 +95,10 @@ def _managers(layout: Layout, host: Host) -> str:
     managers = layout.having(Part.MANAGER)
     peers = " peers balancers" if len(layout.having(Part.BALANCER)) > 1 else ""
     health = _HEALTH.format(name=layout.entrance or managers[0].name)
+    # All managers are down while the database has no leader: when it has one again, nobody waits for the balancer to notice.
     server = (
-        f"inter 3s fall 3 rise 2 on-marked-down shutdown-sessions check check-ssl verify required ca-file {BALANCER.ca}"
+        "inter 3s downinter 1s fall 3 rise 1 on-marked-down shutdown-sessions"
+        f" check check-ssl verify required ca-file {BALANCER.ca}"
     )
     pages = "\n".join(
         f"  server {each.name} {each.private_address}:{HTTPS_PORT} ssl sni str({each.name}) verifyhost {each.name} cookie {each.name}"
