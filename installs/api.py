@@ -14,6 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.revisions import seen_by, tag_of
 from installs import importing, services
 from installs import serializers as shapes
 from installs.certificate_api import CertificateActions
@@ -24,9 +25,9 @@ from installs.health.api import HealthActions
 from installs.host_api import FORCE, HostActions, is_forced
 from installs.offer_api import OfferActions
 from installs.run_api import RunActions
-from inventory import clusters
+from inventory import clusters, editable
 from inventory.models import Cluster
-from inventory.named import NAME, asker, place
+from inventory.named import IF_MATCH, NAME, asker, place
 
 READS = (
     "list",
@@ -82,11 +83,13 @@ class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillA
         )
         return self.tell_cluster(cluster, status.HTTP_201_CREATED)
 
-    @extend_schema(parameters=[NAME], request=shapes.ClusterChangeSerializer, responses=shapes.ClusterDetailSerializer)
+    @extend_schema(
+        parameters=[NAME, IF_MATCH], request=shapes.ClusterChangeSerializer, responses=shapes.ClusterDetailSerializer
+    )
     def partial_update(self, request: Request, name: str) -> Response:
         """Change what is wanted; what is not named stays. Findings of the reply say what that makes of the layout."""
         cluster = self.get_object()
-        given = self.written(shapes.ClusterChangeSerializer, partial=True)
+        given, logins = self.written(shapes.ClusterChangeSerializer, partial=True), {}
         if "site" in given:
             given["site"] = services.site_named(cluster.tenant, given["site"])
         for service in SERVICES:
@@ -94,11 +97,9 @@ class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillA
             if service in given:
                 given[service] = read_external(external)
             if external.get("user") or external.get("password"):
-                clusters.set_external_login(
-                    by=asker(request), cluster=cluster, service=service, user=external.get("user", ""),
-                    password=external.get("password", ""),
-                )  # fmt: skip
-        clusters.change_cluster(by=asker(request), cluster=cluster, **given)
+                logins[service] = (external.get("user", ""), external.get("password", ""))
+        seen = seen_by(request.headers)
+        clusters.change_cluster(by=asker(request), cluster=cluster, seen=seen, logins=logins, **given)
         return self.tell_cluster(cluster)
 
     @extend_schema(parameters=[NAME, FORCE])
@@ -158,7 +159,8 @@ class Clusters(HostActions, CertificateActions, RunActions, OfferActions, DrillA
         rows = Cluster.objects.annotate(host_count=Count("nodes"))
         fresh = with_all(rows).get(pk=cluster.pk)
         fresh.findings = [finding.as_json() for finding in services.cluster_findings(fresh)]
-        return Response(shapes.ClusterDetailSerializer(fresh).data, status=code)
+        headers = {"ETag": tag_of(editable.of_cluster(fresh))}
+        return Response(shapes.ClusterDetailSerializer(fresh).data, status=code, headers=headers)
 
 
 def with_all(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -16,6 +16,7 @@ from accounts.errors import Conflict
 from accounts.forms import show_errors
 from accounts.permissions import needs
 from accounts.requests import TenantRequest
+from accounts.revisions import SEEN, Changed, revision_of
 from installs import importing, services
 from installs.cluster_form import ClusterForm, ready_hosts
 from installs.describing import SERVICES, read_access, read_external, read_host
@@ -27,7 +28,7 @@ from installs.picture import draw
 from installs.services import cluster_findings
 from installs.topology import findings
 from installs.views import rights, the_cluster, the_host
-from inventory import cluster_hosts, clusters
+from inventory import cluster_hosts, clusters, editable
 from inventory.layout import Layout
 from inventory.models import Cluster
 
@@ -112,33 +113,35 @@ def cluster_change(request: TenantRequest, cluster_id: int) -> HttpResponse:
         for service in SERVICES
     ]
     checked = [each.is_valid() for each in (form, *external)]
+    seen, code = request.POST.get(SEEN, "") or revision_of(editable.of_cluster(cluster)), 400
     if request.method == "POST" and all(checked):
         try:
-            save_cluster(request, cluster, form, external)
+            save_cluster(request, cluster, form, external, seen)
             messages.success(request, f"Cluster {cluster.name} is saved.{_open_errors(cluster)}")
             return redirect("cluster", cluster.pk)
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
     if request.method == "POST":
         for each in external:
             each.ask_again()
-    shown = {"cluster": cluster, "form": form, "external": external}
-    return render(request, "installs/cluster_change.html", shown, status=400 if request.method == "POST" else 200)
+    shown = {"cluster": cluster, "form": form, "external": external, "seen": seen}
+    return render(request, "installs/cluster_change.html", shown, status=code if request.method == "POST" else 200)
 
 
 def save_cluster(
-    request: TenantRequest, cluster: Cluster, form: ClusterFields, external: Sequence[ExternalFields]
+    request: TenantRequest, cluster: Cluster, form: ClusterFields, external: Sequence[ExternalFields], seen: str
 ) -> None:
     """What the change page holds; a password left empty stays."""
-    given = dict(form.cleaned_data)
+    given, logins = dict(form.cleaned_data), {}
     for service, one in zip(SERVICES, external, strict=True):
         told = one.given()
         given[service] = read_external(told)
         if told and told["user"] and told["password"]:
-            clusters.set_external_login(
-                by=actor_of(request), cluster=cluster, service=service, user=told["user"], password=told["password"]
-            )
-    clusters.change_cluster(by=actor_of(request), cluster=cluster, **given)
+            logins[service] = (told["user"], told["password"])
+    clusters.change_cluster(by=actor_of(request), cluster=cluster, seen=seen, logins=logins, **given)
 
 
 @needs("cluster.change")
@@ -152,21 +155,25 @@ def host_change(request: TenantRequest, cluster_id: int, host_id: int | None = N
         initial=HostAccessFields.initial_of(node) if node else None,
     )  # fmt: skip
     checked = [form.is_valid(), access.is_valid()]
+    seen, code = request.POST.get(SEEN, "") or (revision_of(editable.of_host(node)) if node else ""), 400
     if request.method == "POST" and all(checked):
         own, by = read_access(access.given()), actor_of(request)
         try:
             if node:
-                cluster_hosts.change_host(by=by, node=node, host=read_host(form.cleaned_data), access=own)
+                cluster_hosts.change_host(by=by, node=node, host=read_host(form.cleaned_data), access=own, seen=seen)
             else:
                 node = cluster_hosts.add_host(by=by, cluster=cluster, host=read_host(form.cleaned_data), access=own)
             messages.success(request, f"Host {node.name} is saved.{_open_errors(cluster)}")
             return redirect("cluster", cluster.pk)
+        except Changed as changed:
+            show_errors(form, changed)
+            seen, code = changed.revision, 409
         except (ValidationError, Conflict) as error:
             show_errors(form, error)
     if request.method == "POST":
         access.ask_again()
-    shown = {"cluster": cluster, "node": node, "form": form, "access": access}
-    return render(request, "installs/host.html", shown, status=400 if request.method == "POST" else 200)
+    shown = {"cluster": cluster, "node": node, "form": form, "access": access, "seen": seen}
+    return render(request, "installs/host.html", shown, status=code if request.method == "POST" else 200)
 
 
 @require_POST

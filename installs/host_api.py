@@ -11,13 +11,14 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.revisions import seen_by, tag_of
 from installs import serializers as shapes
 from installs.describing import read_access, read_host
 from installs.forgetting import take_out
 from installs.host_keys import look_at_host_key
-from inventory import cluster_hosts
+from inventory import cluster_hosts, editable
 from inventory.models import Cluster, ClusterNode
-from inventory.named import NAME, Named, asker
+from inventory.named import IF_MATCH, NAME, Named, asker
 
 HOST = OpenApiParameter("host", OpenApiTypes.STR, OpenApiParameter.PATH, description="Name of the host")
 FORCE = OpenApiParameter("force", OpenApiTypes.BOOL, description="Forget it, also where something runs on it")
@@ -54,16 +55,25 @@ class HostActions(Named):
     @action(detail=True, methods=["get"], url_path=ONE)
     def host(self, request: Request, name: str, host: str) -> Response:
         """One host."""
-        return Response(shapes.HostSerializer(self.the_host(host)).data)
+        node = self.the_host(host)
+        return Response(shapes.HostSerializer(node).data, headers={"ETag": tag_of(editable.of_host(node))})
 
-    @extend_schema(parameters=[NAME, HOST], request=shapes.HostInSerializer, responses=shapes.ClusterDetailSerializer)
+    @extend_schema(
+        parameters=[NAME, HOST, IF_MATCH], request=shapes.HostInSerializer, responses=shapes.ClusterDetailSerializer
+    )
     @host.mapping.patch
     def change_host(self, request: Request, name: str, host: str) -> Response:
         """Change a host; what is not named stays."""
         node = self.the_host(host)
         given = self.written(shapes.HostInSerializer, partial=True)
         access = read_access(given, {"ssh_user": node.ssh_user})
-        cluster_hosts.change_host(by=asker(request), node=node, host=read_host(given, node.host()), access=access)
+        cluster_hosts.change_host(
+            by=asker(request),
+            node=node,
+            host=read_host(given, node.host()),
+            access=access,
+            seen=seen_by(request.headers),
+        )
         if given.get("host_key"):
             cluster_hosts.trust_host_key(by=asker(request), node=node, public_key=given["host_key"])
         return self.tell_cluster(node.cluster)

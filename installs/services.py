@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -70,7 +72,7 @@ def cluster_findings(cluster: Cluster) -> list[Finding]:
     return in_order([*findings(cluster.layout()), *certificates.check_certificates(cluster)])
 
 
-def _columns(description: Description) -> dict[str, object]:
+def _columns(description: Description) -> dict[str, Any]:
     layout = description.layout
     names = ("release", "entrance", "failover", "is_strict", "external_database", "external_queue", "service_settings")
     return {"balancing": str(layout.balancing), **{name: getattr(layout, name) for name in names}}

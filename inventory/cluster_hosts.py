@@ -9,7 +9,8 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actors import SYSTEM, Actor
 from accounts.errors import Conflict
-from inventory import cluster_secrets
+from accounts.revisions import check_seen
+from inventory import cluster_secrets, editable
 from inventory.connectors.ssh.values import fingerprint_of
 from inventory.host_access import Access, StoredAccess, store_access
 from inventory.host_names import as_usual, is_address, is_label
@@ -42,8 +43,15 @@ def make_node(
 
 
 @transaction.atomic
-def change_host(*, by: Actor, node: ClusterNode, host: Host | None = None, access: Access | None = None) -> ClusterNode:
-    """Give a host other parts, addresses or a way to sign in; the name of an installed one stays."""
+def change_host(
+    *, by: Actor, node: ClusterNode, host: Host | None = None, access: Access | None = None, seen: str = ""
+) -> ClusterNode:
+    """Give a host other parts, addresses or a way to sign in; the name of an installed one stays.
+
+    `seen` is the revision that was edited (accounts.revisions): Changed where it is another one by now.
+    """
+    node.refresh_from_db(from_queryset=ClusterNode.objects.select_for_update())
+    check_seen(seen, editable.of_host(node), node, tenant=node.tenant)
     before = audit.snapshot(node)
     if host is not None:
         _refuse_another_life(node, host)

@@ -14,7 +14,8 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import Conflict
 from accounts.models import Tenant
-from inventory import cluster_secrets, service_settings
+from accounts.revisions import check_seen
+from inventory import cluster_secrets, editable, service_settings
 from inventory.cluster_hosts import make_node
 from inventory.host_access import Access, store_access
 from inventory.host_names import is_address, is_host_name, is_label
@@ -62,12 +63,20 @@ def create_cluster(
 
 
 @transaction.atomic
-def change_cluster(*, by: Actor, cluster: Cluster, **changes: Any) -> Cluster:
-    """Change what is wanted; what is not named stays. External services are given as inventory.layout.External, or None."""
+def change_cluster(
+    *, by: Actor, cluster: Cluster, seen: str = "", logins: Mapping[str, tuple[str, str]] | None = None, **changes: Any
+) -> Cluster:
+    """Change what is wanted; what is not named stays. External services are given as inventory.layout.External, or None.
+
+    `logins`: external service -> user and password of an administrator there. `seen` is the revision that was edited
+    (accounts.revisions): Changed where it is another one by now.
+    """
     unknown = changes.keys() - CHANGEABLE
     if unknown:
         remedy = {"name": "A name stays: host names, certificates and secrets have it. Describe a new cluster instead."}
         raise ValidationError({field: remedy.get(field, "A cluster has no such field.") for field in unknown})
+    cluster.refresh_from_db(from_queryset=Cluster.objects.select_for_update())
+    check_seen(seen, editable.of_cluster(cluster), cluster, tenant=cluster.tenant)
     if cluster.is_built and changes.get("release", cluster.release) != cluster.release:
         raise Conflict("The release of a built cluster cannot be changed. Build a new cluster on the new release.")
     before = audit.snapshot(cluster)
@@ -78,6 +87,8 @@ def change_cluster(*, by: Actor, cluster: Cluster, **changes: Any) -> Cluster:
     after = audit.snapshot(cluster)
     if before != after:
         audit.record(by=by, action="cluster.change", row=cluster, tenant=cluster.tenant, before=before, after=after)
+    for service, (user, password) in (logins or {}).items():
+        set_external_login(by=by, cluster=cluster, service=service, user=user, password=password)
     return cluster
 
 
