@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import shutil
 import stat
 import tarfile
@@ -117,6 +118,15 @@ def _copy(source: IO[bytes], place: Path, budget: int, limits: Limits) -> int:
                 )
             output.write(chunk)
     return written
+
+
+def packed_alone(name: str, content: bytes) -> bytes:
+    """A zip of one folder with one file in it; the same bytes for the same file. ArchiveError for an impossible name."""
+    checked_path(name)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo(f"blueprint/{name}"), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def checked_path(name: str) -> PurePosixPath:

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from orchestration import (
+    blueprint_views,
     bulk_views,
     dependency_views,
     deployment_group_views,
@@ -14,6 +15,12 @@ from orchestration import (
 )
 
 urlpatterns: list[URLPattern] = [
+    path("blueprints/", blueprint_views.blueprint_list, name="blueprints"),
+    path("blueprints/upload/", blueprint_views.blueprint_upload, name="blueprint-upload"),
+    path("blueprints/<int:blueprint_id>/", blueprint_views.blueprint_detail, name="blueprint"),
+    path("blueprints/<int:blueprint_id>/archive/", blueprint_views.blueprint_archive, name="blueprint-archive"),
+    path("blueprints/<int:blueprint_id>/delete/", blueprint_views.blueprint_delete, name="blueprint-delete"),
+    path("blueprints/<int:blueprint_id>/deploy/", blueprint_views.blueprint_deploy, name="blueprint-deploy"),
     path("deployments/", views.deployment_list, name="deployments"),
     path("deployments/act/", bulk_views.deployments_act, name="deployments-act"),
     path("deployments/workflow/", bulk_views.deployments_workflow, name="deployments-workflow"),

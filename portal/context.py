@@ -33,7 +33,13 @@ GOVERN = (
     ("Admin", "settings", "admin:index", "admin"),
 )
 ADMIN_ONLY = {"tenants", "permissions", "admin"}
-PLACES = {"users": "tenants"}  # pages that belong to an entry of another name
+PLACES = {  # pages that belong to an entry of another name
+    "users": "tenants",
+    "blueprints": "deployments",
+    "deployment-groups": "deployments",
+    "execution-groups": "deployments",
+    "schedules": "deployments",
+}
 OWN_LOOK = ("/admin/", "/api/")  # they have surroundings of their own
 
 

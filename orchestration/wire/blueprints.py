@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory import label_rules
-from inventory.models import Archive
 from orchestration import blueprints, executions
 from orchestration.blueprint_rules import matching, read_rules
+from orchestration.downloads import archive_of
 from orchestration.errors import Refused, bad_parameters, not_found
 from orchestration.fetching import FetchError
 from orchestration.filter_models import BlueprintFilter
-from orchestration.folders import kind_of
 from orchestration.models import Blueprint, Execution
 from orchestration.wire.blueprint_shape import BLUEPRINT
 from orchestration.wire.execution_shape import EXECUTION
@@ -25,12 +23,6 @@ from orchestration.wire.uploads import PARSERS, Upload, read_upload
 from orchestration.wire.views import WireView
 
 SYNC_SECONDS = 120.0
-TYPES = {
-    "zip": "application/zip",
-    "tar": "application/x-tar",
-    "tar.gz": "application/gzip",
-    "tar.bz2": "application/x-bzip2",
-}
 FAILED_WORDS = {
     Blueprint.State.INVALID: "is invalid",
     Blueprint.State.FAILED_UPLOADING: "has failed uploading",
@@ -226,12 +218,7 @@ class BlueprintArchive(BlueprintView):
 
     def get(self, request: Request, wire_id: str) -> Any:
         row = find(self.rows().defer("plan"), "Blueprint", wire_id)
-        archive = Archive.objects.filter(pk=row.archive_id).first()
-        if archive is None:
+        reply = archive_of(row)
+        if reply is None:
             raise not_found("Blueprint archive", wire_id)
-        content = bytes(archive.content)
-        ending = kind_of(content) or "tar"
-        response = HttpResponse(content, content_type=TYPES[ending])
-        response["Content-Disposition"] = f'attachment; filename="{row.wire_id}.{ending}"'
-        response["X-Content-Type-Options"] = "nosniff"
-        return response
+        return reply

@@ -36,6 +36,19 @@ node_templates:
           inputs: {fail: {get_input: fail}}
 """
 )
+TELLER = (
+    archives.HEAD
+    + """
+description: One node that says a word
+inputs:
+  word: {type: string, description: What it says}
+node_templates:
+  teller:
+    type: cloudify.nodes.Root
+capabilities:
+  word: {description: What was said, value: {get_input: word}}
+"""
+)
 CREATE = """#!/bin/bash
 if [ "$fail" = "True" ] || [ "$fail" = "true" ]; then ctx abort-operation "no room left at the site"; fi
 ctx logger info "created"
@@ -79,6 +92,50 @@ def kept(page, name):
     if PICTURES:
         page.screenshot(path=f"{PICTURES}/{name}-phone.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_a_blueprint_is_uploaded_by_page_read_deployed_and_installed(page, installation, fleet, faults_of, tmp_path):
+    faults = faults_of(page, installation.url)
+    sign_in(page, installation.url)
+    page.goto(f"{installation.url}/deployments/")
+    page.get_by_role("link", name="Blueprints").click()
+    kept(page, "blueprints")
+    page.get_by_role("link", name="Upload blueprint").click()
+    assert page.locator("#id_url").is_hidden()
+    page.fill("#id_wire_id", "teller")
+    wrong, right = tmp_path / "teller.yaml", tmp_path / "mended.yaml"
+    wrong.write_text(TELLER.replace("Root", "Rot"))
+    right.write_text(TELLER)
+    page.set_input_files("#id_archive", wrong)
+    kept(page, "blueprint-upload")
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_selector("text=It cannot be used.")
+    kept(page, "blueprint-refused")
+    page.get_by_role("link", name="Upload it again").click()
+    assert page.input_value("#id_wire_id") == "teller"
+    page.set_input_files("#id_archive", right)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("link", name="Deploy here").click()
+    page.fill("#id_wire_id", "teller-1")
+    kept(page, "blueprint-deploy")
+    page.get_by_role("button", name="Deploy").click()
+    page.wait_for_selector("[id='id_value:word'][aria-invalid=true]")
+    page.fill("[id='id_value:word']", "good evening")
+    page.get_by_role("button", name="Deploy").click()
+    page.wait_for_url(re.compile(r"/deployments/\d+/executions/"))
+    page.wait_for_selector("h1:has-text('install')")
+    page.wait_for_selector(".st.ok, .pill.ok", timeout=60_000)
+    page.goto(f"{installation.url}/blueprints/?q=teller")
+    page.click("a.nm:has-text('teller')")
+    assert "good evening" not in page.inner_text("main") and "Deployments (1)" in page.inner_text("main")
+    kept(page, "blueprint")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "teller.zip"
+    page.get_by_role("button", name="Remove…").click()
+    page.get_by_role("button", name="Remove blueprint").click()
+    assert "There exist deployments" in page.inner_text("main")
+    assert [one for one in faults if "400 (Bad Request)" not in one] == []  # the form that lacked an input
 
 
 def test_many_are_run_followed_run_again_updated_and_deleted(page, installation, fleet, faults_of):

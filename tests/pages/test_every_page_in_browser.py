@@ -10,7 +10,7 @@ from tests.pages.test_in_browser import have_blueprint, sign_in, start_rollout
 
 pytestmark = [pytest.mark.e2e]
 PAGES = (
-    "/", "/environments/", "/environments/add/", "/environments/import/", "/environments/discover/", "/environments/probe/?q=e", "/environments/1/", "/environments/1/change/", "/sites/", "/services/", "/services/1/",
+    "/", "/environments/", "/environments/add/", "/environments/import/", "/environments/discover/", "/environments/probe/?q=e", "/environments/1/", "/environments/1/change/", "/blueprints/", "/blueprints/upload/", "/sites/", "/services/", "/services/1/",
     "/services/add/", "/rollouts/", "/rollouts/1/", "/rollouts/new/", "/runs/", "/runs/1/", "/runs/2/", "/clusters/", "/clusters/1/", "/clusters/1/plan/install/", "/clusters/1/plan/uninstall/", "/secrets/", "/tokens/", "/password/",
 )  # fmt: skip
 ADMINISTRATORS = (

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 FROZEN = Path(__file__).with_name("query_counts.json")
 SERVER_SECONDS = 0.3  # aim for the live page of 1,000 targets on a quiet machine
 PAGES = (
-    "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/map/", "/environments/add/", "/environments/import/", "/environments/export/", "/environments/discover/", "/environments/probe/?label=env%3Dprod", "/environments/{environment}/", "/filters/", "/filters/new/", "/deployments/", "/execution-groups/", "/deployment-groups/", "/schedules/",
+    "/", "/environments/", "/environments/?label=env%3Dprod&state=ready", "/environments/map/", "/environments/add/", "/environments/import/", "/environments/export/", "/environments/discover/", "/environments/probe/?label=env%3Dprod", "/environments/{environment}/", "/filters/", "/filters/new/", "/deployments/", "/blueprints/", "/blueprints/upload/", "/execution-groups/", "/deployment-groups/", "/schedules/",
     "/sites/", "/services/", "/services/{service}/", "/services/matrix/", "/services/drift/", "/services/orphans/", "/rollouts/", "/rollouts/new/", "/rollouts/{rollout}/", "/runs/", "/runs/{run}/",
     "/runs/{child}/", "/clusters/", "/clusters/new/", "/clusters/{cluster}/", "/clusters/{cluster}/certificates/", "/clusters/{cluster}/plan/install/", "/clusters/{cluster}/plan/uninstall/", "/clusters/{cluster}/drills/", "/clusters/{cluster}/drills/leader/", "/secrets/", "/tokens/", "/audit/", "/tenants/", "/users/", "/tenants/{tenant}/", "/permissions/",
 )  # fmt: skip

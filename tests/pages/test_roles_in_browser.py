@@ -9,12 +9,19 @@ from tests.pages.test_in_browser import have_blueprint, sign_in, start_rollout
 
 pytestmark = [pytest.mark.e2e]
 LISTS = (
-    "/", "/environments/", "/deployments/", "/deployments/?every=1", "/execution-groups/", "/deployment-groups/", "/schedules/", "/filters/", "/sites/", "/services/",
+    "/", "/environments/", "/deployments/", "/deployments/?every=1", "/blueprints/", "/execution-groups/", "/deployment-groups/", "/schedules/", "/filters/", "/sites/", "/services/",
     "/services/matrix/", "/services/drift/", "/services/orphans/", "/rollouts/", "/runs/", "/clusters/", "/secrets/", "/tokens/", "/password/",
 )  # fmt: skip
 ROWS = ("/environments/1/", "/services/1/", "/rollouts/1/", "/runs/1/", "/clusters/1/")
 OF_ADMINISTRATORS = ("/users/", "/tenants/", "/permissions/")
-OF_USERS = ("/environments/add/", "/environments/import/", "/rollouts/new/", "/services/add/", "/filters/new/")
+OF_USERS = (
+    "/environments/add/",
+    "/environments/import/",
+    "/rollouts/new/",
+    "/services/add/",
+    "/filters/new/",
+    "/blueprints/upload/",
+)
 OWN = ("/logout/", "/switch-tenant/", "/tokens/", "/password/")  # what everybody may do
 
 
