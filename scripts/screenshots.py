@@ -33,6 +33,15 @@ PLACES = (
     ("Lisbon", 38.72, -9.14, "Europe/Lisbon", "lis"),
     ("Nairobi", -1.29, 36.82, "Africa/Nairobi", "nbo"),
 )
+CLUSTER = """
+name: west
+release: trixie
+hosts:
+  - {name: n1, private_address: 10.0.0.11, parts: [etcd, database, queue, manager]}
+  - {name: n2, private_address: 10.0.0.12, parts: [etcd, database, queue, manager]}
+  - {name: n3, private_address: 10.0.0.13, parts: [etcd, database, queue, manager]}
+  - {name: lb1, private_address: 10.0.0.50, parts: [balancer]}
+"""
 COUNT = int(os.environ.get("COUNT", "240"))
 
 
@@ -182,6 +191,29 @@ def play(camera: Photographer, double: Any) -> None:
     page.wait_for_selector("#act-retry", timeout=240_000)
     run = page.locator(".fail a").first.get_attribute("href")
     camera.shoot("run-light-1440", path=run or "")
+    camera.shoot("matrix-light-1440", path="/services/matrix/")
+    look_around(camera)
+
+
+def look_around(camera: Photographer) -> None:
+    """An environment, a blueprint, and a cluster that is described and not built yet."""
+    page, url = camera.page, camera.url
+    page.goto(f"{url}/environments/?q=core-lon")
+    page.click("a.nm:has-text('core-lon-0001')")
+    page.wait_for_url(re.compile(r"/environments/\d+/"))
+    camera.shoot("environment-light-1440")
+    page.goto(f"{url}/blueprints/upload/")
+    page.fill("#id_wire_id", "hello-edge")
+    page.set_input_files("#id_archive", archive_of(ROOT / "examples" / "hello-edge"))
+    page.click("main button[type=submit]")
+    page.wait_for_selector("text=Deploy here")
+    camera.shoot("blueprint-light-1440")
+    page.goto(f"{url}/clusters/import/")
+    page.fill("#id_text", CLUSTER + f"ssh: {{ssh_user: root, password: {PASSWORD}}}\n")
+    page.click("text=Check the file")
+    page.click("text=Import 4 hosts")
+    page.wait_for_url(re.compile(r"/clusters/\d+/"))
+    camera.shoot("cluster-light-1440")
 
 
 def wait_for_percent(page: Any, wanted: float, seconds: int = 240) -> None:
