@@ -101,7 +101,7 @@ def preview(*, rows: Sequence[Deployment], tenant: Tenant, wish: Wish) -> Previe
     if wish.workflow == UNINSTALL and not wish.force:
         # One that is chosen as well and has nothing to uninstall stands in nobody's way.
         gone = {pk for pk, local in looks.locals.items() if looks.states.get(local.pk, set()) <= set(NOT_LIVE)}
-        words = "These stand on it and would stay, uninstall and remove them first: {}."
+        words = "Uninstall and remove what stands on it first: {}."
         settle(found_out, dependents, words, gone)
     found_out.asked = dataclasses.asdict(wish)
     return found_out

@@ -25,7 +25,7 @@ from orchestration.group_models import DeploymentGroup, ExecutionGroup
 
 OTHER_TENANT = "It belongs to another tenant: switch to that tenant to act on it."
 MAY_NOT = "It was placed by a rollout, and you may not start rollouts in this tenant."
-STANDS = "These stand on it, uninstall and remove them first: {}."
+STANDS = "Uninstall and remove what stands on it first: {}."
 
 
 @dataclasses.dataclass(frozen=True)

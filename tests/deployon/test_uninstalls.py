@@ -98,7 +98,7 @@ def test_a_service_on_which_something_made_here_stands_is_left_alone(signed_in, 
     on = Placement.objects.get(service__name="db").deployment
     Deployment.objects.filter(pk=row.deployment_id).update(parent=on)
     page = signed_in(alice).get(address(placed)).text
-    assert "These stand on it, uninstall and remove them first: web." in page
+    assert "Uninstall and remove what stands on it first: web." in page
     assert 'service <b class="b">hello</b>' in page and 'service <b class="b">db</b>' not in page
 
 

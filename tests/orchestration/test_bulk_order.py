@@ -52,7 +52,7 @@ def test_children_go_first_and_their_parents_in_the_same_operation(acme, alice, 
 def test_what_would_stay_keeps_all_that_it_stands_on(acme, family):
     found = look(acme, [family["top"], family["a"], family["b"]])
     assert names(found) == [["b"]]
-    assert "would stay, uninstall and remove them first: low." in left(found)["a"]
+    assert "Uninstall and remove what stands on it first: low." in left(found)["a"]
     assert "first: a." in left(found)["top"]
 
 

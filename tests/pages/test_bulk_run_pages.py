@@ -217,7 +217,7 @@ def test_what_something_stands_on_is_uninstalled_after_it_and_not_without_it(sig
     page = signed_in(alice).post(address, {"concurrency": 5}).text
     assert "Start uninstall on 3" in page and re.search(r"web2, web3</span></li><li>.*?web1", page)
     page = signed_in(alice).post(address.replace(keys(three), keys([three[0], three[2]])), {"concurrency": 5}).text
-    assert "and would stay, uninstall and remove them first: web2." in page and "Start uninstall on 1" in page
+    assert "Uninstall and remove what stands on it first: web2." in page and "Start uninstall on 1" in page
 
 
 def test_a_viewer_looks_and_starts_nothing(signed_in, alice, bob, three):
