@@ -34,6 +34,12 @@ REFUSED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def manager(manager):
+    """A tenant of its own: ids of the recording are in use where test_genuine_calls shares the portal."""
+    return manager.in_new_tenant("rest")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def deployed(manager):
     for name in ("app1", "b-url", "b-url2"):
