@@ -181,6 +181,19 @@ def test_what_answers_but_is_no_ssh_server_is_given_up_soon(monkeypatch, greetin
         assert time.monotonic() - began < 4
 
 
+def test_a_server_that_hangs_up_at_once_may_be_keeping_off_whom_it_refused_before():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            connection, _ = listener.accept()
+            connection.sendall(b"Not allowed at this time\r\n")  # as OpenSSH 10 says it
+            connection.close()
+
+        threading.Thread(target=refuse, daemon=True).start()
+        error = refusal(HostAddress("127.0.0.1", listener.getsockname()[1]), HostCredential(password="x"))
+    assert error.kind is HostErrorKind.UNREACHABLE and "PerSourcePenalties" in error.message
+
+
 def test_a_connection_that_is_cut_in_the_middle_is_told_as_unknown(tmp_path):
     with servers.running(tmp_path) as server, connect(server.address, server.credential, policy=LOOPBACK) as host:
         assert host.test(Command("true"))

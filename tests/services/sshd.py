@@ -46,13 +46,15 @@ class Sshd:
         (folder / "sshd_config").write_text(CONFIGURATION.format(port=self.port, folder=folder, more=more))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd insists on parting with its rights
+        self.options = ["-f", str(folder / "sshd_config")]
+        patient = [*self.options, "-o", "PerSourcePenalties=no"]  # later versions hang up on whom they refused before
+        if subprocess.run([program, "-t", *patient], capture_output=True, timeout=60).returncode == 0:
+            self.options = patient
         self.start()
 
     def start(self) -> None:
         log = self.folder / "log"
-        self.keeper = keep(
-            [self.program, "-D", "-e", "-f", str(self.folder / "sshd_config")], env=dict(os.environ), log=log, grace=2
-        )
+        self.keeper = keep([self.program, "-D", "-e", *self.options], env=dict(os.environ), log=log, grace=2)
         wait_until(lambda: accepts(self.port), 10, keeper=self.keeper, what="sshd", log=log)
 
     def stop(self) -> None:

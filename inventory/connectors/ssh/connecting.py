@@ -113,10 +113,16 @@ def _no_ssh(address: HostAddress, error: Exception) -> str:
             f"The SSH server of {address.host} speaks only outdated algorithms (SHA-1, CBC). Update it, or remove what "
             "limits its algorithms from /etc/ssh/sshd_config."
         )
-    return (
+    words = (
         f"{address.host} answers on port {address.port}, but not as an SSH server does, or not in time. Check the port, and "
         "the load of that host."
     )
+    if "banner" in str(error):  # it hung up before it said what it is
+        words += (
+            " After refused sign-ins OpenSSH 9.8 and later hangs up on their address for up to 10 minutes (PerSourcePenalties):"
+            " then wait, and try again."
+        )
+    return words
 
 
 def _dial(address: HostAddress, policy: EndpointPolicy) -> socket.socket:
